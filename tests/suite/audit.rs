@@ -18,7 +18,7 @@ use mortise_format::codec;
 use mortise_format::genesis::{Genesis, GenesisKeys};
 use mortise_format::ids::Bytes32;
 use mortise_testkit::driver::Driver;
-use mortise_testkit::mirror::{Mirror, Question};
+use mortise_testkit::mirror::Mirror;
 use mortise_testkit::workload::Workload;
 
 /// An engine after random steps: epochs, crashes, snapshots, time, every kind of command.
@@ -66,7 +66,7 @@ fn ask(driver: &mut Driver, mirror: &mut Mirror, workload: &mut Workload) {
     driver.rng = rng;
     let tokens = driver.ask(&asked.iter().collect::<Vec<_>>());
     for (token, asked) in tokens.into_iter().zip(asked) {
-        mirror.asked(token, Question::Command(Box::new(asked)));
+        mirror.asked(token, asked);
     }
 }
 

@@ -17,7 +17,7 @@ mod snapshots;
 mod table;
 mod witnessed;
 
-use mortise_engine::api::Reply;
+use mortise_engine::api::{NotDone, Replied, Stopped};
 use mortise_engine::pipeline::Settings;
 use mortise_testkit::driver::{Driver, Response};
 use mortise_testkit::keys::{Asked, Party};
@@ -89,6 +89,6 @@ impl Story {
 }
 
 /// True if the answer leaves the outcome unknown.
-fn is_not_durable(reply: Option<&Reply>) -> bool {
-    matches!(reply, Some(Reply::NotDurable))
+fn is_not_durable(reply: Option<&Replied>) -> bool {
+    matches!(reply, Some(Err(NotDone::Stopped(Stopped::NotDurable))))
 }

@@ -7,9 +7,10 @@
 use mortise_core::history::archive::ArchiveError;
 use mortise_core::machine::RootNotKept;
 use mortise_core::state::LeafKey;
-use mortise_engine::api::{Answer, LogProof, Query, ReceiptOf, Reply};
+use mortise_engine::api::{NotDone, Reply};
 use mortise_engine::pipeline::Settings;
-use mortise_engine::reader::{TileError, complete};
+use mortise_engine::query::{FindGrant, FindRequest, ProveEntryAt};
+use mortise_engine::reader::{LogProof, TileError, complete};
 use mortise_format::command::CancelForm;
 use mortise_format::event::{Event, LogPosition};
 use mortise_format::frame::LEAF_BYTES;
@@ -17,6 +18,7 @@ use mortise_format::ids::LockId;
 use mortise_format::limits::RECENT_ROOTS_MAX;
 use mortise_format::lock::LockTerms;
 use mortise_format::merkle::history::{verify_consistency, verify_inclusion};
+use mortise_rpc::params::GetReceipt;
 use mortise_testkit::driver::Driver;
 use mortise_testkit::keys::Party;
 use mortise_testkit::scenario::{plain_terms, request, terms};
@@ -31,7 +33,7 @@ fn burn(driver: &mut Driver, frames: u64) {
         let draft = LockTerms { expires: u64::MAX / 2, ..plain_terms(Party::Owner, nonce, 1) };
         let asked = driver.signer().cancel_draft(Party::Owner, &draft, CancelForm::Text);
         let reply = driver.answer(&asked);
-        assert!(matches!(reply, Reply::Logged(..)), "{nonce}: {reply:?}");
+        assert!(matches!(reply, Ok(Reply::Logged(..))), "{nonce}: {reply:?}");
         driver.now_ms += 4000;
     }
 }
@@ -46,7 +48,7 @@ fn trade(driver: &mut Driver, count: u64) -> Vec<LockId> {
         let released = driver.signer().release(Party::Beneficiary, lock_id, request(n));
         for asked in [granted, released] {
             let reply = driver.answer(&asked);
-            assert!(matches!(reply, Reply::Logged(..)), "{n}: {reply:?}");
+            assert!(matches!(reply, Ok(Reply::Logged(..))), "{n}: {reply:?}");
             driver.now_ms += 4000;
         }
         locks.push(lock_id);
@@ -56,14 +58,16 @@ fn trade(driver: &mut Driver, count: u64) -> Vec<LockId> {
 
 /// The receipt of an event, as `getReceipt` finds it: its position from the state, the rest from
 /// the log.
-fn receipt_of(driver: &mut Driver, of: ReceiptOf) -> Option<LogProof> {
-    match driver.read(Query::Locate(of)) {
-        Reply::Read(Answer::Located(at)) => now(driver.reader().receipt(at?)).expect("it is read"),
-        other => panic!("{other:?}"),
-    }
+fn receipt_of(driver: &mut Driver, of: GetReceipt) -> Option<LogProof> {
+    let at = match of {
+        GetReceipt::At(at) | GetReceipt::ForReader { at, .. } => at,
+        GetReceipt::Lock(lock_id) => driver.read(FindGrant(lock_id)).answer?,
+        GetReceipt::Request(principal, id) => driver.read(FindRequest(principal, id)).answer?,
+    };
+    now(driver.reader().receipt(at)).expect("it is read")
 }
 
-fn shown(driver: &mut Driver, of: ReceiptOf) -> LogProof {
+fn shown(driver: &mut Driver, of: GetReceipt) -> LogProof {
     receipt_of(driver, of).expect("it is in the log")
 }
 
@@ -74,8 +78,8 @@ fn verified(driver: &Driver, signed: &mortise_core::body::CarriedStatement) -> V
     statement::verify(&engine, &SignedStatement { statement, signature }).expect("it is ours")
 }
 
-fn at(seq: u64, index: u32) -> ReceiptOf {
-    ReceiptOf::At(LogPosition { seq, index })
+fn at(seq: u64, index: u32) -> GetReceipt {
+    GetReceipt::At(LogPosition { seq, index })
 }
 
 fn frame_is_shown(driver: &mut Driver, seq: u64) {
@@ -135,16 +139,15 @@ fn request_for_a_missing_frame_is_refused_and_stops_nothing() {
     let mut driver = Driver::booted(43);
     let locks = trade(&mut driver, 3);
     let size = driver.pipeline().machine().head().next_seq;
-    let unknown = ReceiptOf::Request(Party::Owner.address(), request(999).id);
+    let unknown = GetReceipt::Request(Party::Owner.address(), request(999).id);
     for of in [at(size, 0), at(u64::MAX, 0), at(1, 9), at(0, u32::MAX), unknown] {
         assert!(receipt_of(&mut driver, of).is_none());
     }
-    let nothing = driver.read(Query::Locate(ReceiptOf::Lock(LockId([9; 32]))));
-    assert!(matches!(nothing, Reply::Read(Answer::None)));
+    assert_eq!(driver.read(FindGrant(LockId([9; 32]))).answer, None);
     assert!(driver.pipeline().fault().is_none());
     // Lookups by lock, by request and by log position find the same event.
-    let by_lock = shown(&mut driver, ReceiptOf::Lock(locks[1]));
-    let of = ReceiptOf::Request(Party::Owner.address(), request(1).id);
+    let by_lock = shown(&mut driver, GetReceipt::Lock(locks[1]));
+    let of = GetReceipt::Request(Party::Owner.address(), request(1).id);
     let by_request = shown(&mut driver, of);
     let event = |shown: &LogProof| {
         let (frame, index) = shown.event.as_ref().expect("a receipt has an event");
@@ -161,8 +164,8 @@ fn remembered_reject_has_a_receipt() {
     trade(&mut driver, 1);
     let again = terms(Party::Owner, 0, 1);
     let refused = driver.signer().commit(Party::Owner, &again, request(7));
-    assert!(matches!(driver.answer(&refused), Reply::Refused(_)));
-    let of = ReceiptOf::Request(Party::Owner.address(), request(7).id);
+    assert!(matches!(driver.answer(&refused), Err(NotDone::Refused(_))));
+    let of = GetReceipt::Request(Party::Owner.address(), request(7).id);
     let shown = shown(&mut driver, of);
     let (frame, index) = shown.event.expect("a reject is an event");
     assert!(matches!(frame.decoded(index), Some(Event::CommandRefused { .. })));
@@ -196,10 +199,7 @@ fn engine_gives_out_no_proof_if_the_store_changed_a_leaf() {
 
 /// The lock's value after frame `seq`, proven under the root of that frame.
 fn proven(driver: &mut Driver, key: &LeafKey, seq: u64) -> Option<Vec<u8>> {
-    let answer = match driver.read(Query::ProofAt(*key, seq)) {
-        Reply::Read(Answer::Proof(answer)) => answer,
-        other => panic!("{other:?}"),
-    };
+    let answer = driver.read(ProveEntryAt { key: *key, seq }).answer.expect("the root is kept");
     let signed = now(driver.reader().statement_at(seq)).expect("it is read");
     let stated = verified(driver, &signed.expect("it is released"));
     assert_eq!(stated.seq(), seq);
@@ -254,9 +254,8 @@ fn roots_outside_of_the_window_are_refused_with_the_window() {
     let window = RootNotKept { oldest: newest - frames, newest };
     let key = LeafKey::Principal(Party::Owner.address());
     for seq in [0, window.oldest - 1, newest + 1, u64::MAX] {
-        let reply = driver.read(Query::ProofAt(key, seq));
-        let refused = matches!(reply, Reply::Read(Answer::RootNotKept(found)) if found == window);
-        assert!(refused, "{seq}: {reply:?}");
+        let refused = driver.read(ProveEntryAt { key, seq }).answer.map(|_| ());
+        assert_eq!(refused, Err(window), "{seq}");
     }
     for seq in [window.oldest, window.oldest + 1, newest - 1, newest] {
         proven(&mut driver, &key, seq);

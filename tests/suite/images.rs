@@ -41,6 +41,6 @@ pub(crate) fn approval(serial: u64, images: &[u8]) -> ImageApproval {
 pub(crate) fn approve(driver: &mut Driver, approval: &ImageApproval) {
     let asked = driver.signer().approve_images(&[Party::Operator], approval);
     let answer = driver.answer(&asked);
-    let is_logged = matches!(answer, mortise_engine::api::Reply::Logged(..));
+    let is_logged = matches!(answer, Ok(mortise_engine::api::Reply::Logged(..)));
     assert!(is_logged, "{answer:?}");
 }

@@ -4,8 +4,9 @@
 //! Method: the whole system over its socket. That pages equal a sorted list under every filter and
 //! any history is the property test beside the index (`state::lists` of the core).
 
-use mortise_engine::api::{Answer, Query, Reply};
+use mortise_engine::api::Reply;
 use mortise_engine::pipeline::Settings;
+use mortise_engine::query::{FindHolds, ListOpen, LockPage};
 use mortise_format::codec;
 use mortise_format::event::Event;
 use mortise_format::ids::LockId;
@@ -236,14 +237,12 @@ fn answers_about_all_locks_of_an_owner_are_bounded_and_say_so() {
         for n in at..count {
             let (terms, request) = (terms(Party::Owner, n, 1), scenario::request(n));
             let asked = driver.signer().commit(Party::Owner, &terms, request);
-            assert!(matches!(driver.answer(&asked), Reply::Logged(..)), "lock {n}");
+            assert!(matches!(driver.answer(&asked), Ok(Reply::Logged(..))), "lock {n}");
         }
         at = count;
-        let open = driver.read(Query::OpenLocks(owner));
-        let Reply::Rooted(Answer::Locks(locks, next), _) = open else { panic!("they are read") };
+        let LockPage { locks, next } = driver.read(ListOpen(owner)).answer;
         assert_eq!((locks.len(), next.is_none()), (OWNER_LOCKS_MAX, is_whole));
-        let holds = driver.read(Query::Holds(owner, coin()));
-        let Reply::Rooted(Answer::Holds(holds), _) = holds else { panic!("they are read") };
+        let holds = driver.read(FindHolds { owner, asset: coin() }).answer;
         assert_eq!((holds.locks.len(), holds.is_whole), (OWNER_LOCKS_MAX, is_whole));
     }
 }

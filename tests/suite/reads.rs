@@ -21,7 +21,7 @@ fn commit(driver: &mut Driver, n: u64) -> (Asked, Response) {
     let request = request_until(n, driver.now_ms / 1000 + 160);
     let asked = driver.signer().commit(Party::Owner, &terms, request);
     let answer = driver.answer(&asked);
-    assert!(matches!(answer, Reply::Logged(..)), "{n}: {answer:?}");
+    assert!(matches!(answer, Ok(Reply::Logged(..))), "{n}: {answer:?}");
     driver.now_ms += 4000;
     let lock_id = driver.signer().lock_id(&terms);
     let release = driver.signer().release(Party::Beneficiary, lock_id, request);

@@ -36,7 +36,7 @@ struct Lost {
 fn commit(driver: &mut Driver, nonce: u64) {
     let asked =
         driver.signer().commit(Party::Owner, &terms(Party::Owner, nonce, 100), request(nonce));
-    driver.answer(&asked);
+    drop(driver.answer(&asked));
 }
 
 /// The operators as a policy lists them.

@@ -74,7 +74,7 @@ fn engine_time_stands_still_when_the_clock_goes_back() {
     driver.now_ms -= 3_600_000;
     let lock = terms(Party::Owner, 0, 5);
     let commit = driver.signer().commit(Party::Owner, &lock, request(0));
-    driver.answer(&commit);
+    drop(driver.answer(&commit));
     assert_eq!(driver.pipeline().machine().head().time_ms, before);
     driver.restart();
     assert_eq!(driver.pipeline().machine().head().time_ms, before, "across epochs too (INV-10)");

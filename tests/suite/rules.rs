@@ -11,7 +11,7 @@ use crate::audit::liar::{Parts, with_last_changed};
 use crate::audit::{audit, keys_of, log_of, named, subject};
 use crate::images::{approval, approve};
 use mortise_core::machine::RulesRefusal;
-use mortise_engine::api::Reply;
+use mortise_engine::api::NotDone;
 use mortise_engine::boot::BootError;
 use mortise_engine::pipeline::Settings;
 use mortise_format::event::Event;
@@ -133,7 +133,9 @@ fn approval_switches_the_rules_at_the_next_boot_and_not_before() {
         &ImageApproval { rules: OLDEST, ..approval(4, &[]) },
     );
     let reject = Reject::Validation(Field::Rules);
-    assert!(matches!(driver.answer(&refused), Reply::Refused(found) if found.reject == reject));
+    assert!(
+        matches!(driver.answer(&refused), Err(NotDone::Refused(found)) if found.reject == reject)
+    );
     let report = audit(&log_of(&driver), subject(&driver), Some(&keys_of(&driver)));
     assert_eq!(named(&report), []);
     let rules: Vec<_> = report.epochs.iter().map(|epoch| epoch.rules).collect();

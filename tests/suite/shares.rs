@@ -61,7 +61,7 @@ fn commit_of_a_newcomer_is_in_the_next_frame_beside_a_flood() {
     let token = driver.ask(&[&polite])[0];
     driver.settle();
     match driver.replies.get(&token) {
-        Some(Reply::Logged(frame, _)) => assert_eq!(frame.statement().seq, shipped),
+        Some(Ok(Reply::Logged(frame, _))) => assert_eq!(frame.statement().seq, shipped),
         other => panic!("{other:?}"),
     }
     let frames = driver.pipeline().machine().head().next_seq - shipped;
@@ -87,7 +87,7 @@ fn answer_of_a_polite_caller_waits_for_one_window_of_a_flood() {
     let flood =
         |from: u64| -> Vec<_> { (from..from + 1024).map(|n| commit(Party::Owner, n)).collect() };
     driver.caller = caller(2);
-    assert!(matches!(driver.answer(&polite(0)), Reply::Logged(..)));
+    assert!(matches!(driver.answer(&polite(0)), Ok(Reply::Logged(..))));
 
     driver.caller = caller(1);
     let mut tokens = Vec::new();
@@ -101,10 +101,10 @@ fn answer_of_a_polite_caller_waits_for_one_window_of_a_flood() {
     assert_eq!(driver.pipeline().machine().head().next_seq, shipped + 1, "it waits for no ack");
     assert_eq!(driver.unsigned(), window + 1, "nothing of the flood is in its frame");
     driver.settle();
-    assert!(matches!(driver.replies.get(&token), Some(Reply::Logged(f, _))
+    assert!(matches!(driver.replies.get(&token), Some(Ok(Reply::Logged(f, _)))
         if f.statement().seq == shipped));
     let is_granted =
-        |driver: &Driver, token| matches!(driver.replies.get(token), Some(Reply::Logged(..)));
+        |driver: &Driver, token| matches!(driver.replies.get(token), Some(Ok(Reply::Logged(..))));
     assert!(tokens.iter().all(|token| is_granted(&driver, token)), "the flood loses nothing");
 
     driver.now_ms += UNSIGNED_SHARED_MS + 1;

@@ -6,11 +6,11 @@
 //! last frame on the disk. A failing run prints its seed. `MORTISE_SIM_SEED` runs one seed again,
 //! `MORTISE_SIM_SEEDS` sets the number of seeds.
 
-use mortise_engine::api::Query;
 use mortise_engine::pipeline::Settings;
+use mortise_engine::query::FindBalance;
 use mortise_testkit::driver::{AppendFault, Driver};
 use mortise_testkit::keys::Party;
-use mortise_testkit::mirror::{Mirror, Question};
+use mortise_testkit::mirror::Mirror;
 use mortise_testkit::scenario;
 use mortise_testkit::witness::Bench;
 use mortise_testkit::workload::Workload;
@@ -77,7 +77,7 @@ impl Run {
         self.driver.rng = rng;
         let tokens = self.driver.ask(&asked.iter().collect::<Vec<_>>());
         for (token, asked) in tokens.into_iter().zip(asked) {
-            self.mirror.asked(token, Question::Command(Box::new(asked)));
+            self.mirror.asked(token, asked);
         }
     }
 
@@ -85,8 +85,9 @@ impl Run {
         let owner = self.driver.rng.pick(&[Party::Owner, Party::OtherOwner]).address();
         let assets = [scenario::coin(), scenario::token(), scenario::escrowed()];
         let asset = *self.driver.rng.pick(&assets);
-        let token = self.driver.query(Query::Balance(owner, asset));
-        self.mirror.asked(token, Question::Balance(owner, asset));
+        let of = FindBalance { owner, asset };
+        let asking = self.driver.query(of);
+        self.mirror.asked_balance(of, asking);
     }
 
     fn fail_append(&mut self) {

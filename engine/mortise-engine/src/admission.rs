@@ -17,7 +17,7 @@
 //! small, each worker has one more that waits for it; behind a large channel message none waits.
 
 use crate::actors::{Admit, Crypto, Ledger, OpenMessage, Recover, Submit, Submitted};
-use crate::api::{Reply, ShareKey, Submission};
+use crate::api::{NotDone, Rejected, Replied, ShareKey, Stopped, Submission};
 use crate::channel::OpenedRequest;
 use actix::Addr;
 use mortise_channel::OpenError;
@@ -53,7 +53,7 @@ struct State {
 
 #[derive(Debug)]
 enum Job {
-    Admit(ShareKey, Admitting, oneshot::Sender<Reply>),
+    Admit(ShareKey, Admitting, oneshot::Sender<Replied>),
     Open(OpenMessage, oneshot::Sender<Result<OpenedRequest, OpenError>>),
     Recover(Recover, oneshot::Sender<Result<Address, SignatureError>>),
 }
@@ -65,11 +65,11 @@ impl Admission {
     }
 
     /// Authenticates a command, submits it to the writer and waits for its answer.
-    pub async fn command(self: &Arc<Self>, caller: ShareKey, command: Command) -> Reply {
+    pub async fn command(self: &Arc<Self>, caller: ShareKey, command: Command) -> Replied {
         let (responder, answer) = oneshot::channel();
         self.add(caller, Job::Admit(caller, Admitting::new(command), responder));
         // An actor that stops drops its responders: the answer is not durable.
-        answer.await.unwrap_or(Reply::NotDurable)
+        answer.await.unwrap_or(Err(NotDone::Stopped(Stopped::NotDurable)))
     }
 
     /// Opens a channel message. `None` if the pool has stopped, which it does with the process.
@@ -163,10 +163,12 @@ impl Admission {
         for (step, (caller, responder)) in steps.into_iter().zip(callers) {
             match step {
                 Step::Done(Ok(admitted)) => {
-                    ready.push((caller, Submission::Command(admitted), responder));
+                    ready.push((caller, Submission::Command(admitted, responder)));
                 }
                 // The caller may have hung up.
-                Step::Done(Err(reject)) => drop(responder.send(Reply::Refused(reject.into()))),
+                Step::Done(Err(reject)) => {
+                    drop(responder.send(Err(Rejected::from(reject).into())));
+                }
                 // What the caller sent later stays behind it.
                 Step::More(rest) => self.lock().go_on(caller, Job::Admit(caller, rest, responder)),
             }

@@ -9,7 +9,7 @@
 
 use crate::actors::{Attest, Attestor, Ledger, OpenMessage, Recover, Submit, Submitted};
 use crate::admission::Admission;
-use crate::api::{Query, Reply, ShareKey, Submission};
+use crate::api::{Replied, ShareKey, Stopped, Submission, Swept};
 use crate::app::App;
 use crate::attest::{AttestError, BootDocument};
 use crate::channel::{ChannelKey, OpenedRequest};
@@ -17,6 +17,7 @@ use crate::keyring::Identity;
 use crate::lease::Lease;
 use crate::phase::{Bounds, Phase, PhaseCell};
 use crate::ports::{AttestRequest, Clock};
+use crate::query::{Query, Responder, Response, Waiting, asked};
 use crate::reader::{Reader, Readers};
 use crate::room::AnswerRoom;
 use crate::session::Budgets;
@@ -33,7 +34,6 @@ use mortise_transport::{FairPool, PoolPermit};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
-use tokio::sync::oneshot;
 
 /// The request was not submitted, and nothing happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -267,22 +267,34 @@ impl EngineHandle {
         self.shared.permits.take(self.caller).ok_or(SubmitError::Overloaded)
     }
 
-    /// Submits a request to the writer and waits for the answer.
+    /// Submits a query to the writer and waits for its answer.
     ///
     /// # Errors
-    /// [`SubmitError`]: the request was not submitted.
-    pub async fn submit(&self, submission: Submission) -> Result<Reply, SubmitError> {
-        let serving = self.ready()?;
-        let _permit = self.permit()?;
-        Ok(self.enqueue(serving, submission).await)
+    /// [`SubmitError`]: the query was not submitted.
+    pub async fn query<Q: Query>(&self, query: Q) -> Result<Response<Q::Answer>, SubmitError> {
+        let (query, waiting) = asked(query);
+        self.submit(Submission::Query(query), waiting).await
     }
 
-    /// Submits a read and waits for the answer.
+    /// Has the writer expire and prune what is due, and waits for its answer.
     ///
     /// # Errors
-    /// [`SubmitError`]: the read was not submitted.
-    pub async fn query(&self, query: Query) -> Result<Reply, SubmitError> {
-        self.submit(Submission::Query(query)).await
+    /// [`SubmitError`]: nothing was submitted.
+    pub async fn sweep(&self) -> Result<Response<Swept>, SubmitError> {
+        let (responder, waiting) = Responder::new();
+        self.submit(Submission::Sweep(responder), waiting).await
+    }
+
+    async fn submit<A>(
+        &self,
+        submission: Submission,
+        waiting: Waiting<A>,
+    ) -> Result<Response<A>, SubmitError> {
+        let serving = self.ready()?;
+        let _permit = self.permit()?;
+        self.enqueue(serving, submission);
+        // An actor that stops drops its responders: the answer is not durable.
+        Ok(waiting.await.unwrap_or(Err(Stopped::NotDurable)))
     }
 
     /// Runs a read of the released log on a thread of the read plane, when it is the caller's turn.
@@ -312,7 +324,7 @@ impl EngineHandle {
     ///
     /// # Errors
     /// [`SubmitError`]: the command was not submitted.
-    pub async fn command(&self, command: Command) -> Result<Reply, SubmitError> {
+    pub async fn command(&self, command: Command) -> Result<Replied, SubmitError> {
         let serving = self.ready()?;
         let _permit = self.permit()?;
         Ok(serving.admission.command(self.caller, command).await)
@@ -356,19 +368,16 @@ impl EngineHandle {
         recovered.ok_or(SubmitError::NotReady("stopping"))
     }
 
-    /// Adds a request to the next batch and waits for its answer.
-    async fn enqueue(&self, serving: &Serving, submission: Submission) -> Reply {
-        let (responder, answer) = oneshot::channel();
+    /// Adds a request to the next batch.
+    fn enqueue(&self, serving: &Serving, submission: Submission) {
         let is_first = {
             let mut queue = lock(&self.shared.queue);
-            queue.push((self.caller, submission, responder));
+            queue.push((self.caller, submission));
             queue.len() == 1
         };
         if is_first {
             actix::spawn(flush(serving.clone(), Arc::clone(&self.shared.queue)));
         }
-        // An actor that stops drops its responders: the answer is not durable.
-        answer.await.unwrap_or(Reply::NotDurable)
     }
 }
 

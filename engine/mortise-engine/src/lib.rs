@@ -33,6 +33,7 @@ pub mod phase;
 pub mod pipeline;
 pub mod ports;
 mod priority;
+pub mod query;
 pub mod reader;
 pub mod reading;
 pub mod released;

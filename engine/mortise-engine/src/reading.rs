@@ -77,7 +77,7 @@ impl ReadingKeys {
         &self,
         reader: &Bytes32,
         granted_at: LogPosition,
-        epochs: &[EpochRecord],
+        epochs: &[&EpochRecord],
     ) -> Result<ToReader, ReadingError> {
         let mut released = ReleasedEpochs::new(self.identity.log_keys.state_salt());
         for record in epochs {

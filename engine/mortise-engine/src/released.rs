@@ -14,13 +14,13 @@ use mortise_format::frame::FrameLeaf;
 use mortise_format::ids::Signature;
 use mortise_format::lock::Durability;
 use mortise_format::secp256k1::Signer;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// All data for answers about one frame. The same frame read back from the log gives the same
 /// answers, byte for byte.
 #[derive(Debug)]
 pub struct ReleasedFrame {
-    signed: CarriedStatement,
+    signed: Arc<CarriedStatement>,
     leaf: FrameLeaf,
     body: SealedBody,
     keys: EpochKeys,
@@ -41,7 +41,7 @@ pub struct ReleasedEvent {
 impl ReleasedFrame {
     /// `promises` must contain those of every event with a waiting caller.
     pub fn new(
-        signed: CarriedStatement,
+        signed: Arc<CarriedStatement>,
         leaf: FrameLeaf,
         body: SealedBody,
         keys: EpochKeys,
@@ -52,6 +52,11 @@ impl ReleasedFrame {
 
     /// The statement about the frame.
     pub fn signed(&self) -> &CarriedStatement {
+        &self.signed
+    }
+
+    /// The same, for an answer that keeps it.
+    pub fn shared_signed(&self) -> &Arc<CarriedStatement> {
         &self.signed
     }
 

@@ -22,7 +22,7 @@ fn engine(bench: &Bench, seed: u64) -> (Driver, Vec<String>) {
     for nonce in 0..3 {
         let terms = terms(Party::Owner, nonce, 10);
         let asked = driver.signer().commit(Party::Owner, &terms, request(nonce));
-        driver.answer(&asked);
+        drop(driver.answer(&asked));
         kept.extend(driver.cosigned());
     }
     driver.settle();

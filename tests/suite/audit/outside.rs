@@ -17,7 +17,7 @@ fn engine() -> Driver {
     for nonce in 0..6 {
         let terms = terms(Party::Owner, nonce, 10);
         let commit = driver.signer().commit(Party::Owner, &terms, request(nonce));
-        driver.answer(&commit);
+        drop(driver.answer(&commit));
         if nonce == 2 {
             driver.restart();
         }

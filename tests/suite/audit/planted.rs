@@ -18,7 +18,7 @@ use std::sync::Arc;
 fn engine() -> Driver {
     let mut driver = Driver::booted(60);
     let commit = driver.signer().commit(Party::Owner, &terms(Party::Owner, 0, 10), request(1));
-    driver.answer(&commit);
+    drop(driver.answer(&commit));
     driver
 }
 
@@ -228,7 +228,7 @@ fn crowded() -> Driver {
     for batch in nonces.chunks(BATCH_LOCKS_MAX) {
         let part = |nonce: &u64| (Party::Owner, terms(Party::Owner, *nonce, 1), request(*nonce));
         let asked = driver.signer().commit_all(&batch.iter().map(part).collect::<Vec<_>>());
-        driver.answer(&asked);
+        drop(driver.answer(&asked));
     }
     assert_eq!(driver.pipeline().machine().state().lock_count(), nonces.len());
     driver

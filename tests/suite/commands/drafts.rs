@@ -1,10 +1,13 @@
 //! Drafts are outside the state and the log, bounded in number, and lost at a restart.
 
-use mortise_engine::api::{Answer, DraftLooksAt, DraftRequest, Query, Reply};
+use mortise_engine::api::Reply;
 use mortise_engine::drafts::Draft;
+use mortise_engine::query::{
+    CreateDraft, DraftLooksAt, DraftRefused, EngineStatus, FindLock, LockOrDraft,
+};
 use mortise_format::U256;
 use mortise_format::command::CancelForm;
-use mortise_format::ids::{Address, RequestId};
+use mortise_format::ids::{Address, LockId, RequestId};
 use mortise_format::limits::{DRAFTS_MAX, NONCE_DRAFTS_MAX};
 use mortise_format::reject::{Limit, Reject};
 use mortise_testkit::driver::Driver;
@@ -13,18 +16,25 @@ use mortise_testkit::scenario::{
     LOCK_S_MAX, LOCK_S_MIN, SINGLE_MAX, START_S, UNSERVED_CHAIN, coin, condition, nonce,
 };
 
-fn ask(owner: Address, amount: u64, expires_in: u64) -> DraftRequest {
+fn ask(owner: Address, amount: u64, expires_in: u64) -> CreateDraft {
     let (amount, request_id) = (U256::from(amount), None);
     let (condition, looks_at) = (condition(), DraftLooksAt::Account);
-    DraftRequest { owner, asset: coin(), amount, expires_in, condition, request_id, looks_at }
+    CreateDraft { owner, asset: coin(), amount, expires_in, condition, request_id, looks_at }
 }
 
-fn draft(driver: &mut Driver, request: DraftRequest) -> Result<Draft, Reject> {
-    match driver.read(Query::Draft(request)) {
-        Reply::Read(Answer::Draft(draft)) => Ok(*draft),
-        Reply::Refused(refusal) => Err(refusal.reject),
-        other => panic!("{other:?} answers no draft"),
-    }
+fn draft(driver: &mut Driver, request: CreateDraft) -> Result<Draft, Reject> {
+    driver.read(request).answer.map_err(|refused| match refused {
+        DraftRefused::Rejected(rejected) => rejected.reject,
+        DraftRefused::PoolFull => panic!("the pool has room"),
+    })
+}
+
+fn found(driver: &mut Driver, lock_id: LockId) -> Option<LockOrDraft> {
+    driver.read(FindLock(lock_id)).answer
+}
+
+fn as_draft(draft: Draft) -> Option<LockOrDraft> {
+    Some(LockOrDraft::Draft(Box::new(draft)))
 }
 
 #[test]
@@ -33,12 +43,11 @@ fn draft_is_not_logged_holds_nothing_and_is_lost_at_a_restart() {
     let frames = driver.disk.frames().len();
     let made = draft(&mut driver, ask(Party::Owner.address(), 10, 60)).expect("it fits");
     assert_eq!(driver.disk.frames().len(), frames);
-    let found = driver.read(Query::Lock(made.lock_id));
-    assert!(matches!(found, Reply::Rooted(Answer::Draft(found), _) if *found == made));
+    assert_eq!(found(&mut driver, made.lock_id), as_draft(made.clone()));
     let state = driver.pipeline().machine().state();
     assert!(state.balance(&Party::Owner.address(), &coin()).held.is_zero());
     driver.restart();
-    assert!(matches!(driver.read(Query::Lock(made.lock_id)), Reply::Rooted(Answer::None, _)));
+    assert_eq!(found(&mut driver, made.lock_id), None);
 }
 
 /// FAULTS C7: a stranger makes drafts for an owner, and the owner's createLock was refused for 300
@@ -62,7 +71,7 @@ fn drafts_of_a_stranger_for_an_owner_cost_the_owner_nothing() {
     assert_eq!(own.terms.nonce, nonce(0), "the stranger's drafts move no nonce of the owner");
     let signer = driver.signer();
     let reply = driver.answer(&signer.approve(Party::Owner, &own.terms));
-    assert!(matches!(reply, Reply::Logged(..)));
+    assert!(matches!(reply, Ok(Reply::Logged(..))));
 }
 
 /// FAULTS C7: 40,000 drafts of made-up owners evicted a given one in 0.1 to 1.7 s.
@@ -77,8 +86,7 @@ fn flood_of_one_caller_evicts_no_draft_of_another() {
         address.0[..8].copy_from_slice(&n.to_be_bytes());
         assert!(draft(&mut driver, ask(address, 10, 60)).is_ok());
     }
-    let found = driver.read(Query::Lock(given.lock_id));
-    assert!(matches!(found, Reply::Rooted(Answer::Draft(found), _) if *found == given));
+    assert_eq!(found(&mut driver, given.lock_id), as_draft(given));
 }
 
 #[test]
@@ -90,16 +98,14 @@ fn flood_of_drafts_stays_within_the_pool_and_locks_are_still_granted() {
         driver.caller.connection = n / 50;
         assert!(draft(&mut driver, ask(address, 10, 60)).is_ok());
     }
-    let Reply::Rooted(Answer::Status(status), _) = driver.read(Query::Status) else {
-        panic!("status is read")
-    };
+    let status = driver.read(EngineStatus).answer;
     let room = DRAFTS_MAX - 10..=DRAFTS_MAX;
     assert!(room.contains(&status.draft_count), "{} drafts", status.draft_count);
     let signer = driver.signer();
     let terms = mortise_testkit::scenario::terms(Party::Owner, 0, 10);
     let request = mortise_testkit::scenario::request(1);
     let reply = driver.answer(&signer.commit(Party::Owner, &terms, request));
-    assert!(matches!(reply, Reply::Logged(..)));
+    assert!(matches!(reply, Ok(Reply::Logged(..))));
 }
 
 #[test]
@@ -129,14 +135,14 @@ fn signed_draft_becomes_a_lock_with_the_same_id() {
     let made = draft(&mut driver, ask(owner, 10, 60)).expect("it fits");
     let signer = driver.signer();
     let reply = driver.answer(&signer.approve(Party::Owner, &made.terms));
-    assert!(matches!(reply, Reply::Logged(..)));
-    let found = driver.read(Query::Lock(made.lock_id));
-    assert!(matches!(found, Reply::Rooted(Answer::Lock(lock), _) if lock.lock_id == made.lock_id));
+    assert!(matches!(reply, Ok(Reply::Logged(..))));
+    let lock = found(&mut driver, made.lock_id);
+    assert!(matches!(lock, Some(LockOrDraft::Lock(lock)) if lock.lock_id == made.lock_id));
     let other = draft(&mut driver, ask(owner, 10, 60)).expect("it fits");
     assert_eq!(other.terms.nonce, nonce(1));
     let cancel = signer.cancel_draft(Party::Owner, &other.terms, CancelForm::Text);
-    assert!(matches!(driver.answer(&cancel), Reply::Logged(..)));
-    assert!(matches!(driver.read(Query::Lock(other.lock_id)), Reply::Rooted(Answer::None, _)));
+    assert!(matches!(driver.answer(&cancel), Ok(Reply::Logged(..))));
+    assert_eq!(found(&mut driver, other.lock_id), None);
 }
 
 #[test]
@@ -144,7 +150,7 @@ fn repeated_draft_request_returns_the_same_draft_and_other_content_is_refused() 
     let mut driver = Driver::booted(6);
     let owner = Party::Owner.address();
     let named =
-        |amount| DraftRequest { request_id: Some(RequestId([7; 32])), ..ask(owner, amount, 60) };
+        |amount| CreateDraft { request_id: Some(RequestId([7; 32])), ..ask(owner, amount, 60) };
     let made = draft(&mut driver, named(10)).expect("it fits");
     driver.now_ms += 5_000;
     assert_eq!(draft(&mut driver, named(10)), Ok(made));
@@ -156,7 +162,7 @@ fn draft_is_dropped_after_its_time() {
     let mut driver = Driver::booted(7);
     let made = draft(&mut driver, ask(Party::Owner.address(), 10, 60)).expect("it fits");
     driver.now_ms = made.until_ms - 1;
-    assert!(matches!(driver.read(Query::Lock(made.lock_id)), Reply::Rooted(Answer::Draft(_), _)));
+    assert_eq!(found(&mut driver, made.lock_id), as_draft(made.clone()));
     driver.now_ms = made.until_ms;
-    assert!(matches!(driver.read(Query::Lock(made.lock_id)), Reply::Rooted(Answer::None, _)));
+    assert_eq!(found(&mut driver, made.lock_id), None);
 }

@@ -2,7 +2,7 @@
 
 use super::table::{Failure, Outcome};
 use super::{Story, is_not_durable};
-use mortise_engine::api::Reply;
+use mortise_engine::api::{NotDone, Stopped};
 use mortise_engine::boot::BootError;
 use mortise_engine::pipeline::{Fault, Input, Settings, StoredPart};
 use mortise_engine::store::{Garbage, StoreError};
@@ -91,7 +91,10 @@ fn fail_append(story: &mut Story, fault: AppendFault, happened: bool) {
     // From here on the process answers with the fault alone.
     let second = story.second.clone();
     let later = story.driver.ask(&[&second])[0];
-    assert!(matches!(story.driver.replies.get(&later), Some(Reply::Fault)));
+    assert!(matches!(
+        story.driver.replies.get(&later),
+        Some(Err(NotDone::Stopped(Stopped::Fault)))
+    ));
     story.driver.crash(0);
 }
 

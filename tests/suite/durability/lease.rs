@@ -4,10 +4,11 @@
 use super::is_not_durable;
 use super::witnessed::{booted, commit};
 use mortise_client::{Freshness, FreshnessError, Identity};
-use mortise_engine::api::{Answer, Query, Reply};
+use mortise_engine::api::{NotDone, Reply, Stopped};
 use mortise_engine::boot::BootError;
 use mortise_engine::lease::LeaseExpired;
 use mortise_engine::pipeline::{Fault, Settings};
+use mortise_engine::query::NewestStatement;
 use mortise_format::checkpoint::Checkpoint;
 use mortise_format::note::{KeyUse, Note, NoteKey};
 use mortise_format::policy::{Edition, Service};
@@ -50,7 +51,7 @@ impl Caller {
 /// An engine that committed a lock, and a caller who accepts its answers.
 fn serving(bench: &Bench) -> (Driver, Caller) {
     let mut engine = booted(bench, 2, 0);
-    assert!(matches!(commit(&mut engine, 0), Reply::Logged(..)));
+    assert!(matches!(commit(&mut engine, 0), Ok(Reply::Logged(..))));
     let caller = Caller::of(&engine, bench, 2);
     let answer = engine.answered_now();
     assert_eq!(answer.leave, Ok(()));
@@ -93,7 +94,7 @@ fn superseded_engine_falls_silent_and_what_it_said_fails_the_check_of_its_caller
         second.settle();
         assert!(second.pipeline().is_open(), "nothing waits by default");
         let takeover_ms = second.now_ms;
-        assert!(matches!(commit(&mut second, 1), Reply::Logged(..)));
+        assert!(matches!(commit(&mut second, 1), Ok(Reply::Logged(..))));
 
         // From now on the first engine reaches no witness, only the parent.
         bench.set_all(replay);
@@ -138,7 +139,10 @@ fn renewal_of_a_superseded_engine_that_reaches_its_witnesses_fences_it() {
     first.pass(LEASE_S / 3);
     assert!(matches!(first.pipeline().fault(), Some(Fault::WitnessAhead { newest: 3 })));
     let refused = commit(&mut first, 1);
-    assert!(matches!(refused, Reply::Fault) || is_not_durable(Some(&refused)), "{refused:?}");
+    assert!(
+        matches!(refused, Err(NotDone::Stopped(Stopped::Fault))) || is_not_durable(Some(&refused)),
+        "{refused:?}"
+    );
 }
 
 #[test]
@@ -173,7 +177,7 @@ fn renewal_that_a_new_head_overtakes_stops_nothing() {
     engine.renew();
     engine.settle();
     assert_eq!(engine.pipeline().fault(), None);
-    assert!(matches!(engine.replies.get(&token), Some(Reply::Logged(..))));
+    assert!(matches!(engine.replies.get(&token), Some(Ok(Reply::Logged(..)))));
     assert!(caller.check(&engine.answered_now(), engine.now_ms).is_ok());
     engine.pass(LEASE_S);
     assert_eq!(engine.answered_now().leave, Ok(()), "it renews again");
@@ -194,7 +198,7 @@ fn clock_of_a_witness_that_is_ahead_gives_no_lease_and_is_counted() {
     bench.set_ahead(1, ahead);
     engine.pass(LEASE_S + 1);
     assert!(engine.answered_now().leave.is_err());
-    assert!(matches!(commit(&mut engine, 1), Reply::Logged(..)));
+    assert!(matches!(commit(&mut engine, 1), Ok(Reply::Logged(..))));
     // Right again, they give a lease at the next renewal, and what they said before gives none.
     bench.set_ahead(0, 0);
     engine.pass(LEASE_S / 3);
@@ -226,7 +230,7 @@ fn answer_under_a_later_cosigned_head_is_as_old_as_its_own_statement() {
     let early_ms = engine.now_ms;
     for nonce in 1..6 {
         engine.pass(4);
-        assert!(matches!(commit(&mut engine, nonce), Reply::Logged(..)));
+        assert!(matches!(commit(&mut engine, nonce), Ok(Reply::Logged(..))));
     }
     // the checkpoint of that head is not in memory any more
     let answer = engine.answered_as_of(&early);
@@ -259,17 +263,17 @@ fn engine_that_waits_out_the_lease_before_it_makes_reads_linear() {
     assert!(!first.pipeline().is_open());
     first.pass(LEASE_S + SKEW_S);
     assert!(first.pipeline().is_open());
-    assert!(matches!(commit(&mut first, 0), Reply::Logged(..)));
+    assert!(matches!(commit(&mut first, 0), Ok(Reply::Logged(..))));
     first.pass(1);
 
     let mut second = first.beside(first.disk.copy(), 99);
     second.boot().expect("a copy of the newest log boots");
     second.settle();
-    let token = second.query(Query::Statement);
+    let mut read = second.query(NewestStatement);
     bench.set_all(WitnessBehaviour::Cut);
     for _ in 0..LEASE_S + SKEW_S {
         assert!(!second.pipeline().is_open(), "the first may still answer");
-        assert!(!second.replies.contains_key(&token));
+        assert!(!second.is_answered(read.token));
         first.pass(1);
         second.now_ms = first.now_ms - 1000;
         bench.set_all(WitnessBehaviour::Open);
@@ -277,7 +281,7 @@ fn engine_that_waits_out_the_lease_before_it_makes_reads_linear() {
         bench.set_all(WitnessBehaviour::Cut);
     }
     assert!(second.pipeline().is_open());
-    assert!(matches!(second.replies.get(&token), Some(Reply::Rooted(Answer::Statement, _))));
+    assert!(matches!(read.take(), Some(Ok(_))));
     assert!(first.answered_now().leave.is_err(), "the first is silent before the second speaks");
     let answer = second.answered_now();
     assert!(caller.check(&answer, second.now_ms).is_ok(), "renewed while it waited");
@@ -291,10 +295,13 @@ fn orderly_stop_spares_the_next_engine_the_wait_and_nothing_follows_it() {
     let now_ms = engine.now_ms;
     assert!(!engine.pipeline_mut().end_epoch(now_ms, &mut out), "it never served");
     engine.pass(LEASE_S + SKEW_S);
-    assert!(matches!(commit(&mut engine, 0), Reply::Logged(..)));
+    assert!(matches!(commit(&mut engine, 0), Ok(Reply::Logged(..))));
     engine.end_epoch();
     assert!(engine.pipeline().machine().state().has_ended());
-    assert!(matches!(commit(&mut engine, 1), Reply::Fault), "it does nothing more");
+    assert!(
+        matches!(commit(&mut engine, 1), Err(NotDone::Stopped(Stopped::Fault))),
+        "it does nothing more"
+    );
     let frames = engine.disk.frames().len();
     engine.pass(LEASE_S);
     assert_eq!(engine.disk.frames().len(), frames);
@@ -304,7 +311,7 @@ fn orderly_stop_spares_the_next_engine_the_wait_and_nothing_follows_it() {
     engine.settle();
     assert!(engine.pipeline().is_open(), "it does not wait");
     assert!(!engine.pipeline().machine().state().has_ended());
-    assert!(matches!(commit(&mut engine, 1), Reply::Logged(..)));
+    assert!(matches!(commit(&mut engine, 1), Ok(Reply::Logged(..))));
 
     // A stop without the event, as of a process that was killed.
     engine.crash(0);
@@ -320,7 +327,7 @@ fn epoch_ends_in_the_log_only_where_an_engine_would_wait() {
     let (now_ms, mut out) = (engine.now_ms, Vec::new());
     assert!(!engine.pipeline_mut().end_epoch(now_ms, &mut out));
     assert!(out.is_empty());
-    assert!(matches!(commit(&mut engine, 1), Reply::Logged(..)), "nothing ended");
+    assert!(matches!(commit(&mut engine, 1), Ok(Reply::Logged(..))), "nothing ended");
 }
 
 #[test]
@@ -366,7 +373,7 @@ fn boot_needs_witnesses_as_before() {
     let bench = Bench::new(3);
     let (mut first, _) = serving(&bench);
     let old = first.disk.copy();
-    assert!(matches!(commit(&mut first, 1), Reply::Logged(..)));
+    assert!(matches!(commit(&mut first, 1), Ok(Reply::Logged(..))));
     first.crash(0);
     let mut stale = first.beside(old, 99);
     assert!(matches!(stale.boot(), Err(BootError::Witness { .. })));

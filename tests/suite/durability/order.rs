@@ -2,9 +2,10 @@
 
 use super::{Story, is_not_durable};
 use mortise_core::body::ClearBody;
-use mortise_engine::api::{Answer, Query, Reply};
+use mortise_engine::api::{NotDone, Reply, Stopped};
 use mortise_engine::pipeline::{Fault, Input};
 use mortise_engine::ports::ClockError;
+use mortise_engine::query::{EngineStatus, FindBalance, FindLock, LockOrDraft};
 use mortise_engine::store::Ack;
 use mortise_format::codec;
 use mortise_format::limits::FRAMES_IN_FLIGHT_MAX;
@@ -24,13 +25,14 @@ fn no_answer_leaves_before_its_frame_is_acked_in_any_order_of_events() {
         for n in 1..6 {
             let asked = signer.commit(Party::Owner, &terms(Party::Owner, n, 1), request(n + 10));
             tokens.extend(story.driver.ask(&[&asked]));
-            tokens.push(story.driver.query(Query::Balance(Party::Owner.address(), coin())));
+            let (owner, asset) = (Party::Owner.address(), coin());
+            tokens.push(story.driver.query(FindBalance { owner, asset }).token);
             for _ in 0..story.driver.rng.below(4) {
                 story.driver.step();
             }
         }
         story.driver.settle();
-        assert!(tokens.iter().all(|token| story.driver.replies.contains_key(token)));
+        assert!(tokens.iter().all(|token| story.driver.is_answered(*token)));
     }
 }
 
@@ -49,7 +51,7 @@ fn answer_waits_for_both_the_ack_and_the_signature() {
     story.driver.handle(Input::Acked(Ack { seq, digest }));
     assert!(!story.driver.replies.contains_key(&token), "acked and not signed");
     assert!(story.driver.step_sign());
-    assert!(matches!(story.driver.replies.get(&token), Some(Reply::Logged(..))));
+    assert!(matches!(story.driver.replies.get(&token), Some(Ok(Reply::Logged(..)))));
 }
 
 #[test]
@@ -57,27 +59,28 @@ fn read_after_a_write_waits_for_the_write() {
     let mut story = Story::new(52);
     story.ask_second();
     let lock_id = story.driver.signer().lock_id(&terms(Party::Owner, 1, 200));
-    let read = story.driver.query(Query::Lock(lock_id));
+    let mut read = story.driver.query(FindLock(lock_id));
     let refused = story.driver.signer().release(Party::Owner, lock_id, request(9));
     let refused = story.driver.ask(&[&refused])[0];
-    assert!(!story.driver.replies.contains_key(&read), "it reads state that a crash can undo");
+    assert!(read.take().is_none(), "it reads state that a crash can undo");
     assert!(
         !story.driver.replies.contains_key(&refused),
         "it depends on state that a crash can undo"
     );
     story.driver.settle();
-    assert!(matches!(story.driver.replies.get(&read), Some(Reply::Rooted(Answer::Lock(_), _))));
-    assert!(matches!(story.driver.replies.get(&refused), Some(Reply::Refused(_))));
+    let found = read.take().expect("it is answered").expect("the engine serves").answer;
+    assert!(matches!(found, Some(LockOrDraft::Lock(_))));
+    assert!(matches!(story.driver.replies.get(&refused), Some(Err(NotDone::Refused(_)))));
 }
 
 #[test]
 fn at_a_fault_every_waiting_caller_learns_that_the_outcome_is_unknown() {
     let mut story = Story::new(53);
     let write = story.ask_second();
-    let read = story.driver.query(Query::Status);
+    let mut read = story.driver.query(EngineStatus);
     story.driver.handle(Input::StoreFailed);
     assert!(is_not_durable(story.driver.replies.get(&write)));
-    assert!(is_not_durable(story.driver.replies.get(&read)));
+    assert!(matches!(read.take(), Some(Err(Stopped::NotDurable))));
     assert_eq!(story.driver.pipeline().fault(), Some(Fault::ShipUnknown));
 }
 
@@ -89,8 +92,8 @@ fn without_trusted_time_every_request_is_refused() {
     story.driver.handle(Input::ClockFailed(error));
     assert!(is_not_durable(story.driver.replies.get(&write)));
     assert_eq!(story.driver.pipeline().fault(), Some(Fault::Clock(error)));
-    let late = story.driver.query(Query::Status);
-    assert!(matches!(story.driver.replies.get(&late), Some(Reply::Fault)));
+    let mut late = story.driver.query(EngineStatus);
+    assert!(matches!(late.take(), Some(Err(Stopped::Fault))));
 }
 
 #[test]
@@ -135,7 +138,7 @@ fn each_statement_is_in_exactly_one_later_frame() {
     let signer = story.driver.signer();
     for n in 1..5 {
         let asked = signer.commit(Party::Owner, &terms(Party::Owner, n, 1), request(n + 10));
-        story.driver.answer(&asked);
+        drop(story.driver.answer(&asked));
         if n == 3 {
             story.driver.restart();
         }
@@ -163,7 +166,7 @@ fn loss_of_an_acked_frame_is_proven_by_an_answer_about_it() {
     story.driver.ack_without_storing();
     story.driver.settle();
     let replies = story.driver.replies.values();
-    let lost = replies.filter(|r| matches!(r, Reply::Logged(..))).map(Response::of);
+    let lost = replies.filter(|r| matches!(r, Ok(Reply::Logged(..)))).map(Response::of);
     let lost = lost.max_by_key(Response::seq).expect("it was answered");
     story.driver.crash(0);
     story.driver.host_lies = false;

@@ -2,13 +2,13 @@
 //! bound of frames in flight.
 
 use super::Story;
-use mortise_engine::api::{Query, Reply};
+use mortise_engine::query::{EngineStatus, FindBalance, NewestStatement};
 use mortise_format::limits::FRAMES_IN_FLIGHT_MAX;
 use mortise_testkit::keys::Party;
 use mortise_testkit::scenario::{coin, request, terms};
 
-fn reads() -> [Query; 3] {
-    [Query::Status, Query::Balance(Party::Owner.address(), coin()), Query::Statement]
+fn balance() -> FindBalance {
+    FindBalance { owner: Party::Owner.address(), asset: coin() }
 }
 
 /// Goal: with a store that is slow, no mixture of commands and reads puts more frames in flight
@@ -21,12 +21,14 @@ fn no_mixture_of_commands_and_reads_exceeds_the_frames_in_flight() {
     for n in 1..=4 * FRAMES_IN_FLIGHT_MAX as u64 {
         let asked = signer.commit(Party::Owner, &terms(Party::Owner, n, 1), request(n + 10));
         tokens.extend(story.driver.ask(&[&asked]));
-        tokens.extend(reads().map(|query| story.driver.query(query)));
+        tokens.push(story.driver.query(EngineStatus).token);
+        tokens.push(story.driver.query(balance()).token);
+        tokens.push(story.driver.query(NewestStatement).token);
         let in_flight = story.driver.pipeline().in_flight();
         assert!(in_flight <= FRAMES_IN_FLIGHT_MAX, "{in_flight} frames are in flight");
     }
     story.driver.settle();
-    assert!(tokens.iter().all(|token| story.driver.replies.contains_key(token)));
+    assert!(tokens.iter().all(|token| story.driver.is_answered(*token)));
     assert_eq!(story.driver.pipeline().fault(), None);
 }
 
@@ -39,7 +41,7 @@ fn reads_make_no_frame_and_split_none() {
         .map(|n| signer.commit(Party::Owner, &terms(Party::Owner, n, 1), request(n + 10)))
         .collect();
     // Each read arrives between two commands of the same message.
-    story.driver.ask_between(&asked.iter().collect::<Vec<_>>(), &Query::Status);
+    story.driver.ask_between(&asked.iter().collect::<Vec<_>>(), &EngineStatus);
     story.driver.settle();
     let after = story.driver.pipeline().machine().head().next_seq;
     assert_eq!(after - before, 1, "the commands of one message share one frame");
@@ -56,14 +58,12 @@ fn read_does_not_wait_for_room() {
         story.driver.ask(&[&asked]);
     }
     assert!(story.driver.pipeline().waiting_commands() > 0, "there is no room for these");
-    let token = story.driver.query(Query::Balance(Party::Owner.address(), coin()));
+    let mut read = story.driver.query(balance());
     assert_eq!(story.driver.pipeline().waiting_queries(), 0);
     let newest = story.driver.pipeline().machine().head().next_seq - 1;
-    while !story.driver.replies.contains_key(&token) {
+    while !story.driver.is_answered(read.token) {
         assert!(story.driver.step(), "the read is answered");
     }
-    match story.driver.replies.get(&token) {
-        Some(Reply::Rooted(_, signed)) => assert_eq!(signed.statement.seq, newest),
-        other => panic!("{other:?}"),
-    }
+    let answered = read.take().expect("it is answered").expect("the engine serves");
+    assert_eq!(answered.signed.statement.seq, newest);
 }

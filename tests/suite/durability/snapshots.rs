@@ -2,7 +2,7 @@
 
 use super::Story;
 use mortise_core::machine::SnapshotError;
-use mortise_engine::api::Reply;
+use mortise_engine::api::{NotDone, Reply};
 use mortise_engine::boot::{Skipped, WhySkipped};
 use mortise_engine::pipeline::{Input, Settings, SnapshotPart};
 use mortise_format::command::CancelForm;
@@ -34,7 +34,7 @@ fn lengthen(driver: &mut Driver, nonces: std::ops::Range<u64>) {
     for n in nonces {
         let draft = plain_terms(Party::Owner, n, 1);
         let asked = driver.signer().cancel_draft(Party::Owner, &draft, CancelForm::Text);
-        driver.answer(&asked);
+        drop(driver.answer(&asked));
         driver.now_ms += 10_000;
     }
 }
@@ -144,8 +144,8 @@ fn go_on(driver: &mut Driver) -> Vec<(String, Root)> {
     for n in 20..45 {
         let asked = driver.signer().commit(Party::Owner, &terms(Party::Owner, n, 1), request(n));
         let answer = match driver.answer(&asked) {
-            Reply::Refused(reject) => format!("{reject:?}"),
-            Reply::Logged(frame, index) => format!("{} {index}", frame.statement().seq),
+            Err(NotDone::Refused(reject)) => format!("{reject:?}"),
+            Ok(Reply::Logged(frame, index)) => format!("{} {index}", frame.statement().seq),
             other => format!("{other:?}"),
         };
         driver.now_ms += 40_000;
@@ -283,7 +283,10 @@ fn slices_and_parts_in_flight_of_a_snapshot_are_bounded() {
         let tokens = driver.ask(&asked.iter().collect::<Vec<_>>());
         driver.settle();
         let granted = tokens.iter().map(|token| driver.replies.get(token));
-        assert!(granted.clone().all(|reply| matches!(reply, Some(Reply::Logged(..)))), "{part}");
+        assert!(
+            granted.clone().all(|reply| matches!(reply, Some(Ok(Reply::Logged(..))))),
+            "{part}"
+        );
     }
     driver.pipeline_mut().begin_last_snapshot();
     let mut parts = Vec::new();

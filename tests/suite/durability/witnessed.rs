@@ -2,7 +2,7 @@
 
 use super::{Story, is_not_durable};
 use mortise_core::promise::Promise;
-use mortise_engine::api::Reply;
+use mortise_engine::api::{NotDone, Replied, Reply, Stopped};
 use mortise_engine::boot::BootError;
 use mortise_engine::pipeline::{Fault, Settings};
 use mortise_engine::witness::WitnessReject;
@@ -20,7 +20,7 @@ pub(super) fn booted(bench: &Bench, min: u32, faulty: u32) -> Driver {
     driver
 }
 
-pub(super) fn commit(driver: &mut Driver, nonce: u64) -> Reply {
+pub(super) fn commit(driver: &mut Driver, nonce: u64) -> Replied {
     let terms = terms(Party::Owner, nonce, 100);
     let asked = driver.signer().commit(Party::Owner, &terms, request(nonce + 1));
     driver.answer(&asked)
@@ -34,7 +34,7 @@ fn answer_that_is_acked_and_signed_but_not_witnessed_does_not_leave() {
         assert!(story.driver.pipeline().in_flight() > 0);
         story.driver.ask_witnesses();
         story.driver.settle();
-        assert!(matches!(story.driver.replies.get(&token), Some(Reply::Logged(..))));
+        assert!(matches!(story.driver.replies.get(&token), Some(Ok(Reply::Logged(..)))));
     }
 }
 
@@ -54,7 +54,7 @@ fn engine_serves_nothing_before_its_boot_frame_is_witnessed() {
 fn boot_with_a_clock_that_witnesses_dispute_writes_nothing() {
     let bench = Bench::new(3);
     let mut driver = booted(&bench, 2, 0);
-    assert!(matches!(commit(&mut driver, 0), Reply::Logged(..)));
+    assert!(matches!(commit(&mut driver, 0), Ok(Reply::Logged(..))));
     driver.crash(0);
     let frames = driver.disk.frames().len();
     driver.now_ms += 24 * 3600 * 1000;
@@ -71,8 +71,8 @@ fn boot_with_a_clock_that_witnesses_dispute_writes_nothing() {
 fn commitments_say_witnessed_live_and_from_the_log() {
     let mut story = Story::witnessed(5);
     let first = story.first.clone();
-    let durability = |reply: &Reply| match reply {
-        Reply::Logged(frame, index) => match &frame.promises(*index)[0].0 {
+    let durability = |reply: &Replied| match reply {
+        Ok(Reply::Logged(frame, index)) => match &frame.promises(*index)[0].0 {
             Promise::Commitment(commitment) => commitment.durability,
             Promise::Outcome(outcome) => outcome.durability,
         },
@@ -91,17 +91,20 @@ fn commitments_say_witnessed_live_and_from_the_log() {
 fn of_two_live_engines_on_one_log_only_the_newer_can_ack() {
     let bench = Bench::new(3);
     let mut first = booted(&bench, 2, 0);
-    assert!(matches!(commit(&mut first, 0), Reply::Logged(..)));
+    assert!(matches!(commit(&mut first, 0), Ok(Reply::Logged(..))));
     let mut second = first.beside(first.disk.copy(), 99);
     second.boot().expect("a copy of the newest log boots");
     second.settle();
-    assert!(matches!(commit(&mut second, 1), Reply::Logged(..)));
+    assert!(matches!(commit(&mut second, 1), Ok(Reply::Logged(..))));
     let refused = commit(&mut first, 1);
     assert!(is_not_durable(Some(&refused)), "{refused:?}");
     let fault = first.pipeline().fault();
     assert!(matches!(fault, Some(Fault::WitnessAhead { .. } | Fault::WitnessFork)), "{fault:?}");
-    assert!(matches!(commit(&mut first, 2), Reply::Fault), "it answers with the fault");
-    assert!(matches!(commit(&mut second, 2), Reply::Logged(..)), "the newer engine serves");
+    assert!(
+        matches!(commit(&mut first, 2), Err(NotDone::Stopped(Stopped::Fault))),
+        "it answers with the fault"
+    );
+    assert!(matches!(commit(&mut second, 2), Ok(Reply::Logged(..))), "the newer engine serves");
     first.crash(0);
     let again = first.boot().expect_err("a restart does not help");
     assert!(matches!(again, BootError::Witness { .. }), "{again}");
@@ -128,11 +131,11 @@ fn silent_witnesses_beyond_the_quorum_do_not_matter() {
     let bench = Bench::new(3);
     let mut driver = booted(&bench, 2, 0);
     bench.set(1, WitnessBehaviour::Cut);
-    assert!(matches!(commit(&mut driver, 0), Reply::Logged(..)));
+    assert!(matches!(commit(&mut driver, 0), Ok(Reply::Logged(..))));
     // It returns and another one fails: the consistency path covers what it missed.
     bench.set(1, WitnessBehaviour::Open);
     bench.set(0, WitnessBehaviour::Cut);
-    assert!(matches!(commit(&mut driver, 1), Reply::Logged(..)));
+    assert!(matches!(commit(&mut driver, 1), Ok(Reply::Logged(..))));
 }
 
 #[test]
@@ -146,10 +149,10 @@ fn faulty_witnesses_alone_neither_stop_an_engine_nor_let_an_old_copy_start() {
         WitnessBehaviour::SaysAhead(0),
     ]) {
         bench.set(2, lie);
-        assert!(matches!(commit(&mut driver, nonce), Reply::Logged(..)), "{lie:?}");
+        assert!(matches!(commit(&mut driver, nonce), Ok(Reply::Logged(..))), "{lie:?}");
     }
     bench.set(2, WitnessBehaviour::Open);
-    assert!(matches!(commit(&mut driver, 3), Reply::Logged(..)));
+    assert!(matches!(commit(&mut driver, 3), Ok(Reply::Logged(..))));
     driver.crash(0);
     // The faulty witness lost its state; the other three did not.
     bench.forget(2);

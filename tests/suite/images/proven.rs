@@ -2,16 +2,12 @@
 
 use super::{approval, approve};
 use mortise_core::state::LeafKey;
-use mortise_engine::api::{Answer, Query, Reply};
+use mortise_engine::query::{ProveEntry, ProveEntryAt, Rooted};
 use mortise_format::entry::LeafValue;
 use mortise_testkit::driver::Driver;
 
 fn proven(driver: &mut Driver) -> (Option<LeafValue>, u64) {
-    let token = driver.query(Query::Proof(LeafKey::Images));
-    driver.settle();
-    let Some(Reply::Rooted(Answer::Proof(proof), signed)) = driver.replies.remove(&token) else {
-        panic!("the engine proves entries")
-    };
+    let Rooted { answer: proof, signed } = driver.read(ProveEntry(LeafKey::Images));
     let position = LeafKey::Images.position(&driver.identity().engine_id);
     let statement = &signed.statement;
     let checked = match &proof.value {
@@ -25,12 +21,8 @@ fn proven(driver: &mut Driver) -> (Option<LeafValue>, u64) {
 }
 
 fn at(driver: &mut Driver, seq: u64) -> Option<LeafValue> {
-    let token = driver.query(Query::ProofAt(LeafKey::Images, seq));
-    driver.settle();
-    match driver.replies.remove(&token) {
-        Some(Reply::Read(Answer::Proof(proof))) => proof.value.map(|(value, _)| value),
-        other => panic!("{other:?}"),
-    }
+    let proof = driver.read(ProveEntryAt { key: LeafKey::Images, seq }).answer;
+    proof.expect("its root is kept").value.map(|(value, _)| value)
 }
 
 fn serial(value: Option<LeafValue>) -> Option<u64> {

@@ -1,7 +1,7 @@
 //! A receipt discloses one event: it contains nothing of its neighbours and confirms no guess.
 
 use mortise_core::event_tree::leaf_hash;
-use mortise_engine::api::Reply;
+use mortise_engine::api::{Replied, Reply};
 use mortise_format::codec;
 use mortise_format::content_key::event_salt;
 use mortise_format::event::Event;
@@ -22,8 +22,9 @@ fn receipt_discloses_its_event_and_nothing_of_the_others_in_the_frame() {
         .collect();
     let tokens = driver.ask(&asked.iter().collect::<Vec<_>>());
     driver.settle();
-    let replies: Vec<Reply> = tokens.iter().map(|token| driver.replies[token].clone()).collect();
-    let [Reply::Logged(a, first), Reply::Logged(b, shown), Reply::Logged(_, last)] = &replies[..]
+    let replies: Vec<Replied> = tokens.iter().map(|token| driver.replies[token].clone()).collect();
+    let [Ok(Reply::Logged(a, first)), Ok(Reply::Logged(b, shown)), Ok(Reply::Logged(_, last))] =
+        &replies[..]
     else {
         panic!("{replies:?}")
     };

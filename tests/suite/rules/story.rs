@@ -2,7 +2,7 @@
 //! just before and just after its boundary. Restarts divide it into epochs.
 
 use crate::audit::work;
-use mortise_engine::api::{Query, Reply};
+use mortise_engine::api::{NotDone, Reply};
 use mortise_engine::pipeline::Settings;
 use mortise_format::U256;
 use mortise_format::asset::Asset;
@@ -98,7 +98,7 @@ impl Story {
         for _ in 0..4 {
             let now_s = self.now_s();
             self.at(now_s + LOCK_S_MAX + RETENTION_S + 1200);
-            self.driver.read(Query::Sweep);
+            self.driver.sweep();
         }
         let state = self.driver.pipeline().machine().state();
         assert!(state.locks().all(|lock| !lock.status.is_open()), "all have ended");
@@ -125,7 +125,7 @@ impl Story {
     #[track_caller]
     fn logged(&mut self, asked: &Asked) -> Event {
         match self.driver.answer(asked) {
-            reply @ Reply::Logged(..) => Response::of(&reply).event,
+            reply @ Ok(Reply::Logged(..)) => Response::of(&reply).event,
             other => panic!("{asked:?}: {other:?}"),
         }
     }
@@ -141,8 +141,8 @@ impl Story {
     #[track_caller]
     fn refused(&mut self, asked: &Asked) {
         match self.driver.answer(asked) {
-            Reply::Refused(_) => {}
-            reply @ Reply::Logged(..) => {
+            Err(NotDone::Refused(_)) => {}
+            reply @ Ok(Reply::Logged(..)) => {
                 let event = Response::of(&reply).event;
                 assert!(matches!(event, Event::CommandRefused { .. }), "{event:?}");
             }
@@ -340,7 +340,7 @@ impl Story {
         let settle_by = claim_by + scenario::BUFFER_S;
         for second in [settle_by - 1, settle_by, settle_by + 1] {
             self.at(second);
-            self.driver.read(Query::Sweep);
+            self.driver.sweep();
         }
         self.quiet();
     }
@@ -364,7 +364,7 @@ impl Story {
         let terms = self.terms(Party::Owner, 1, 600);
         let asked = self.intent(Party::Owner, &terms);
         self.granted(&asked);
-        assert!(matches!(self.driver.answer(&asked), Reply::Logged(..)), "the same answer");
+        assert!(matches!(self.driver.answer(&asked), Ok(Reply::Logged(..))), "the same answer");
         let again = LockTerms { nonce: terms.nonce, ..self.terms(Party::Owner, 2, 601) };
         let asked = self.intent(Party::Owner, &again);
         self.refused(&asked);

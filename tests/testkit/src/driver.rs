@@ -5,27 +5,28 @@
 //! in any order. On every output it asserts INV-09: no answer leaves before every frame that it
 //! rests on is synced, and no frame carries a statement that was not released.
 
+mod asking;
 mod checks;
 mod code;
 mod faults;
 mod lease;
 mod response;
 
+pub use asking::Asking;
 pub use code::Code;
 pub use faults::AppendFault;
 pub use lease::AnsweredNow;
 pub use response::Response;
 
-use crate::keys::{Asked, TestSigner};
+use crate::keys::TestSigner;
 use crate::scenario::{START_MS, genesis};
 use crate::store::{Disk, now};
 use crate::vault::{TestEntropy, TestVault};
 use crate::witness::{Bench, WitnessBehaviour};
-use mortise_core::admit;
 use mortise_core::body::CarriedStatement;
 use mortise_core::keys::EpochKeys;
 use mortise_core::machine::EpochRecord;
-use mortise_engine::api::{Query, Reply, ShareKey, Submission, Token, Work};
+use mortise_engine::api::{NotDone, Replied, Reply, ShareKey, Token};
 use mortise_engine::boot::{self, BootError, NewEpoch, Replayed};
 use mortise_engine::channel::ChannelKey;
 use mortise_engine::keyring::{Identity, IdentityError, KeyRing};
@@ -44,7 +45,7 @@ use mortise_format::genesis::Genesis;
 use mortise_format::ids::Root;
 use mortise_format::merkle::history::TreeHead;
 use mortise_sim::rng::Rng;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -69,8 +70,8 @@ pub struct Driver {
     pub rng: Rng,
     /// The clock, milliseconds.
     pub now_ms: u64,
-    /// Every answer that left, and every notice that no answer will come.
-    pub replies: BTreeMap<Token, Reply>,
+    /// Every reply to a command that left, and every notice that none will come.
+    pub replies: BTreeMap<Token, Replied>,
     /// What each call of the pipeline did since the test last emptied this list.
     pub turns: Vec<Turn>,
     /// The host acks frames that it does not store, so answers are not durable.
@@ -89,6 +90,7 @@ pub struct Driver {
     next_token: Token,
     statements: BTreeMap<u64, CarriedStatement>,
     rests_on: BTreeMap<Token, u64>,
+    answered: BTreeSet<Token>,
     clock: TestClock,
 }
 
@@ -159,6 +161,7 @@ impl Driver {
             next_token: 1,
             statements: BTreeMap::new(),
             rests_on: BTreeMap::new(),
+            answered: BTreeSet::new(),
             clock: TestClock::default(),
         }
     }
@@ -375,91 +378,6 @@ impl Driver {
         self.statements.get(&seq)
     }
 
-    /// Hands commands in, all in one message. What is refused at admission is answered at once.
-    pub fn ask(&mut self, asked: &[&Asked]) -> Vec<Token> {
-        let engine_id = self.identity().engine_id;
-        let rules = self.pipeline().machine().state().rules();
-        let (mut work, mut tokens) = (Vec::new(), Vec::new());
-        for asked in asked {
-            let token = self.token();
-            tokens.push(token);
-            match admit(rules, &engine_id, asked.command.clone()) {
-                Ok(admitted) => {
-                    let (caller, submission) = (self.caller, Submission::Command(admitted));
-                    work.push(Work { token, caller, submission });
-                }
-                Err(reject) => drop(self.replies.insert(token, Reply::Refused(reject.into()))),
-            }
-        }
-        self.hand_in(work);
-        tokens
-    }
-
-    /// Hands commands in, all in one message, with a query before each.
-    ///
-    /// # Panics
-    /// When a command is refused at admission.
-    pub fn ask_between(&mut self, asked: &[&Asked], query: &Query) {
-        let engine_id = self.identity().engine_id;
-        let rules = self.pipeline().machine().state().rules();
-        let mut work = Vec::new();
-        for asked in asked {
-            let admitted = admit(rules, &engine_id, asked.command.clone()).expect("it is signed");
-            for submission in [Submission::Query(query.clone()), Submission::Command(admitted)] {
-                work.push(Work { token: self.token(), caller: self.caller, submission });
-            }
-        }
-        self.hand_in(work);
-    }
-
-    /// Hands one query in.
-    pub fn query(&mut self, query: Query) -> Token {
-        let token = self.token();
-        let (caller, submission) = (self.caller, Submission::Query(query));
-        self.hand_in(vec![Work { token, caller, submission }]);
-        token
-    }
-
-    fn token(&mut self) -> Token {
-        self.next_token += 1;
-        self.next_token
-    }
-
-    fn hand_in(&mut self, work: Vec<Work>) {
-        for work in &work {
-            let last = self.engine().last_shipped;
-            self.rests_on.insert(work.token, last);
-            let engine = self.engine_mut();
-            match &work.submission {
-                Submission::Command(_) | Submission::Query(Query::Sweep) => {
-                    engine.waiting_commands.push_back(work.token);
-                }
-                Submission::Query(_) => engine.waiting_queries.push_back(work.token),
-            }
-        }
-        self.handle(Input::Work(work));
-    }
-
-    /// Asks one command and does everything until it is answered.
-    ///
-    /// # Panics
-    /// When no answer comes.
-    pub fn answer(&mut self, asked: &Asked) -> Reply {
-        let token = self.ask(&[asked])[0];
-        self.settle();
-        self.replies.get(&token).expect("a settled engine has answered").clone()
-    }
-
-    /// The answer to a query.
-    ///
-    /// # Panics
-    /// When no answer comes.
-    pub fn read(&mut self, query: Query) -> Reply {
-        let token = self.query(query);
-        self.settle();
-        self.replies.get(&token).expect("a settled engine has answered").clone()
-    }
-
     /// Lets the pipeline see the clock.
     pub fn tick(&mut self) {
         self.handle(Input::Tick);
@@ -515,11 +433,16 @@ impl Driver {
                     self.check_durable(released.statement.statement.seq);
                     self.engine().reader.view().publish(*released);
                 }
-                Output::Reply(token, Reply::Recall(at)) => {
+                Output::Reply(ticket, Ok(Reply::Recall(at))) => {
                     self.check_durable(at.seq);
-                    self.engine_mut().recalls.push((token, at));
+                    self.engine_mut().recalls.push((ticket.token, at));
                 }
-                Output::Reply(token, reply) => self.leave(token, reply),
+                Output::Reply(ticket, replied) => self.leave(ticket.token, replied),
+                Output::Answer(token, leaving) => {
+                    self.check_answer(token, &leaving);
+                    self.leaves(token);
+                    leaving.send();
+                }
                 Output::SnapshotPart(part) => {
                     self.check_durable(part.seq);
                     self.engine_mut().parts.push_back(part);
@@ -531,13 +454,17 @@ impl Driver {
         self.turns.push(turn);
     }
 
-    fn leave(&mut self, token: Token, reply: Reply) {
-        self.check_leaving(token, &reply);
-        if let Reply::Logged(frame, _) = &reply {
+    fn leave(&mut self, token: Token, replied: Replied) {
+        self.check_reply(token, &replied);
+        if let Ok(Reply::Logged(frame, _)) = &replied {
             self.statements.insert(frame.statement().seq, frame.signed().clone());
         }
-        let before = self.replies.insert(token, reply);
-        assert!(before.is_none(), "token {token} was answered twice");
+        self.leaves(token);
+        self.replies.insert(token, replied);
+    }
+
+    fn leaves(&mut self, token: Token) {
+        assert!(self.answered.insert(token), "token {token} was answered twice");
     }
 
     /// Does one thing that is to be done, chosen by the seed. False when there is nothing.
@@ -736,8 +663,9 @@ impl Driver {
 
     fn recall(&mut self) {
         let (token, at) = self.engine_mut().recalls.remove(0);
-        let reply = now(self.reader().recall(at));
-        self.leave(token, reply.expect("what was answered is in the log"));
+        let recalled = now(self.reader().recall(at)).expect("what was answered is in the log");
+        let logged = recalled.map(|(frame, index)| Reply::Logged(frame, index));
+        self.leave(token, logged.map_err(NotDone::from));
     }
 }
 

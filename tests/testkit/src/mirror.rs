@@ -4,34 +4,27 @@
 //! with the model in the same order, and compares every answer that leaves. After a crash it resets
 //! the model to the last frame on the disk: no answer may rest on a later frame.
 
-use crate::driver::{Driver, Response, Turn};
+use crate::driver::{Asking, Driver, Response, Turn};
 use crate::keys::Asked;
 use crate::lockstep::assert_agree;
 use crate::model::{Answer, Due, Model};
 use crate::scenario::policy;
-use mortise_engine::api::{self, Reply, Token};
+use mortise_engine::api::{NotDone, Replied, Token};
+use mortise_engine::query::{BalanceAnswer, FindBalance};
 use mortise_format::U256;
-use mortise_format::asset::Asset;
 use mortise_format::event::{Event, LogPosition};
 use mortise_format::frame::{Frame, FrameKind};
-use mortise_format::ids::{Address, EngineId};
+use mortise_format::ids::EngineId;
 use mortise_format::reject::Reject;
 use std::collections::{BTreeMap, VecDeque};
 
-/// The request of a token.
-#[derive(Debug, Clone)]
-pub enum Question {
-    /// A command.
-    Command(Box<Asked>),
-    /// The balance of an account.
-    Balance(Address, Asset),
-}
-
-/// The expected answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Expected {
-    Command(Answer, LogPosition),
-    Balance([U256; 4]),
+/// A read of a balance.
+#[derive(Debug)]
+struct Balance {
+    of: FindBalance,
+    asking: Asking<BalanceAnswer>,
+    /// What the model has, once it was read.
+    expected: Option<[U256; 4]>,
 }
 
 /// The model beside a driver.
@@ -39,8 +32,9 @@ enum Expected {
 pub struct Mirror {
     /// The model as of the last frame that was shipped.
     pub model: Model,
-    questions: BTreeMap<Token, Question>,
-    expected: BTreeMap<Token, Expected>,
+    commands: BTreeMap<Token, Asked>,
+    balances: BTreeMap<Token, Balance>,
+    expected: BTreeMap<Token, (Answer, LogPosition)>,
     after: BTreeMap<u64, Model>,
     answers: BTreeMap<LogPosition, Answer>,
     said: BTreeMap<LogPosition, Response>,
@@ -59,7 +53,8 @@ impl Mirror {
     pub fn new(engine_id: EngineId) -> Self {
         Self {
             model: Model::new(engine_id, policy()),
-            questions: BTreeMap::new(),
+            commands: BTreeMap::new(),
+            balances: BTreeMap::new(),
             expected: BTreeMap::new(),
             after: BTreeMap::new(),
             answers: BTreeMap::new(),
@@ -78,9 +73,14 @@ impl Mirror {
         &self.said
     }
 
-    /// Records a request. Call it before [`Mirror::observe`].
-    pub fn asked(&mut self, token: Token, question: Question) {
-        self.questions.insert(token, question);
+    /// Records a command. Call it before [`Mirror::observe`].
+    pub fn asked(&mut self, token: Token, asked: Asked) {
+        self.commands.insert(token, asked);
+    }
+
+    /// Records a read of a balance. Call it before [`Mirror::observe`].
+    pub fn asked_balance(&mut self, of: FindBalance, asking: Asking<BalanceAnswer>) {
+        self.balances.insert(asking.token, Balance { of, asking, expected: None });
     }
 
     /// Follows everything that the driver did since the last call.
@@ -94,6 +94,21 @@ impl Mirror {
         for (token, reply) in std::mem::take(&mut driver.replies) {
             self.check(token, &reply);
         }
+        let mut balances = std::mem::take(&mut self.balances);
+        balances.retain(|_, balance| !self.is_answered(balance));
+        self.balances = balances;
+    }
+
+    /// Compares the answer to a read, once it left.
+    fn is_answered(&mut self, balance: &mut Balance) -> bool {
+        let Some(response) = balance.asking.take() else { return false };
+        if let Ok(found) = response {
+            self.checked += 1;
+            let found = &found.answer.balance;
+            let found = [found.total, found.held, found.claimed, found.available];
+            assert_eq!(Some(found), balance.expected, "{:?}", balance.of);
+        }
+        true
     }
 
     fn follow(&mut self, driver: &Driver, turn: Turn) {
@@ -108,13 +123,14 @@ impl Mirror {
         let frames = turn.shipped.into_iter().map(events).collect();
         let mut reader = Reader { frames, open: None, now_ms: turn.now_ms };
         for token in turn.read.into_iter().chain(turn.taken) {
-            match self.questions.get(&token).cloned().expect("every token was asked") {
-                Question::Command(asked) => self.command(token, &asked, &mut reader),
-                Question::Balance(owner, asset) => {
+            match self.balances.get(&token).map(|balance| balance.of) {
+                None => {
+                    let asked = self.commands.get(&token).expect("every token was asked").clone();
+                    self.command(token, &asked, &mut reader);
+                }
+                Some(of) => {
                     self.close(&mut reader);
-                    let balance = self.model.balance(&owner, &asset);
-                    let parts = [balance.total, balance.held, balance.claimed, balance.available()];
-                    self.expected.insert(token, Expected::Balance(parts));
+                    self.read(token, of);
                 }
             }
         }
@@ -125,13 +141,19 @@ impl Mirror {
         }
     }
 
+    fn read(&mut self, token: Token, FindBalance { owner, asset }: FindBalance) {
+        let balance = self.model.balance(&owner, &asset);
+        let parts = [balance.total, balance.held, balance.claimed, balance.available()];
+        self.balances.get_mut(&token).expect("it was asked").expected = Some(parts);
+    }
+
     fn command(&mut self, token: Token, asked: &Asked, reader: &mut Reader) {
         if reader.open.is_none() {
             // A refusal or a repeat makes no frame: time stands where the last frame left it.
             let now_ms = reader.now_ms.max(self.model.time_ms);
             let answer = self.model.answer(now_ms, asked);
             if !answer.is_logged() {
-                self.expected.insert(token, Expected::Command(answer, LogPosition::default()));
+                self.expected.insert(token, (answer, LogPosition::default()));
                 return;
             }
             self.open(reader);
@@ -146,7 +168,7 @@ impl Mirror {
             self.answers.insert(at, answer.clone());
             next.index += 1;
         }
-        self.expected.insert(token, Expected::Command(answer, at));
+        self.expected.insert(token, (answer, at));
     }
 
     /// The next frame of the turn: what time does in it is what the model says.
@@ -174,45 +196,38 @@ impl Mirror {
         }
     }
 
-    fn check(&mut self, token: Token, reply: &Reply) {
-        if matches!(reply, Reply::NotDurable | Reply::Fault) {
+    fn check(&mut self, token: Token, replied: &Replied) {
+        if matches!(replied, Err(NotDone::Stopped(_))) {
             return;
         }
         self.checked += 1;
-        let question = self.questions.remove(&token).expect("every token was asked");
-        match (self.expected.remove(&token), reply) {
+        let asked = self.commands.remove(&token).expect("every token was asked");
+        match self.expected.remove(&token) {
             // Refused before the pipeline saw it.
-            (None, Reply::Refused(reject)) => {
-                let Question::Command(asked) = question else { panic!("a query was refused") };
-                let answer = self.model.answer(self.model.time_ms, &asked);
-                assert_eq!(answer, Answer::Refused(reject.reject));
-            }
-            (Some(Expected::Balance(expected)), Reply::Rooted(answer, _)) => {
-                let api::Answer::Balance(found) = answer else { panic!("{answer:?}") };
-                let balance = &found.balance;
-                let found = [balance.total, balance.held, balance.claimed, balance.available];
-                assert_eq!(found, expected, "{question:?}");
-            }
-            (Some(Expected::Command(Answer::Repeated(at), _)), reply) => {
+            None => match replied {
+                Err(NotDone::Refused(reject)) => {
+                    let answer = self.model.answer(self.model.time_ms, &asked);
+                    assert_eq!(answer, Answer::Refused(reject.reject));
+                }
+                other => panic!("{other:?} answers a command that no one decided: {asked:?}"),
+            },
+            Some((Answer::Repeated(at), _)) => {
                 let answer = self.answers.get(&at).expect("it was answered before").clone();
-                self.check_logged(at, &answer, reply);
+                self.check_logged(at, &answer, replied);
             }
-            (Some(Expected::Command(Answer::Refused(reject), _)), reply) => {
-                assert_refused(reply, reject, None);
+            Some((Answer::Refused(reject), _)) => assert_refused(replied, reject, None),
+            Some((Answer::RefusedBefore(reject, at), _)) => {
+                assert_refused(replied, reject, Some(at));
             }
-            (Some(Expected::Command(Answer::RefusedBefore(reject, at), _)), reply) => {
-                assert_refused(reply, reject, Some(at));
-            }
-            (Some(Expected::Command(answer, at)), reply) => self.check_logged(at, &answer, reply),
-            (expected, reply) => panic!("expected {expected:?}, found {reply:?}"),
+            Some((answer, at)) => self.check_logged(at, &answer, replied),
         }
     }
 
-    fn check_logged(&mut self, at: LogPosition, answer: &Answer, reply: &Reply) {
+    fn check_logged(&mut self, at: LogPosition, answer: &Answer, replied: &Replied) {
         if let Answer::Remembered(reject) = answer {
-            return assert_refused(reply, *reject, Some(at));
+            return assert_refused(replied, *reject, Some(at));
         }
-        let said = Response::of(reply);
+        let said = Response::of(replied);
         assert_eq!((said.seq(), said.index), (at.seq, at.index), "place of {answer:?}");
         let known = self.said.entry(at).or_insert_with(|| said.clone());
         assert_eq!(*known, said, "the same answer, byte for byte");
@@ -229,7 +244,8 @@ impl Mirror {
         self.after.retain(|seq, _| *seq < frames);
         self.answers.retain(|at, _| at.seq < frames);
         self.expected.clear();
-        self.questions.clear();
+        self.commands.clear();
+        self.balances.clear();
         let newest = self.after.last_key_value();
         self.model = match newest {
             Some((_, model)) => model.clone(),
@@ -251,8 +267,10 @@ impl Mirror {
     }
 }
 
-fn assert_refused(reply: &Reply, expected: Reject, logged: Option<LogPosition>) {
-    let Reply::Refused(found) = reply else { panic!("expected {expected:?}, found {reply:?}") };
+fn assert_refused(replied: &Replied, expected: Reject, logged: Option<LogPosition>) {
+    let Err(NotDone::Refused(found)) = replied else {
+        panic!("expected {expected:?}, found {replied:?}")
+    };
     assert_eq!((found.reject, found.logged), (expected, logged));
 }
 

@@ -3,7 +3,7 @@
 use super::appends::{Appends, Next};
 use super::crypto::{Crypto, SignPart};
 use super::sealer::{Seal, Sealer};
-use crate::api::{Reply, ShareKey, Submission, Token, Work};
+use crate::api::{ShareKey, Submission, Token, Work};
 use crate::lease::Lease;
 use crate::phase::{Phase, PhaseCell};
 use crate::pipeline::{
@@ -22,7 +22,6 @@ use mortise_core::machine::SealedPart;
 use mortise_format::frame::Frame;
 use mortise_format::limits::{SNAPSHOT_SLICE_MS, SNAPSHOT_STOP_MS_MAX};
 use mortise_format::merkle::history::TreeHead;
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -54,7 +53,6 @@ pub struct LedgerParts {
 pub struct Ledger {
     parts: LedgerParts,
     appends: Appends,
-    responders: HashMap<Token, oneshot::Sender<Reply>>,
     next_token: Token,
     /// True once the boot frame is released.
     is_open: bool,
@@ -72,11 +70,9 @@ pub struct Ledger {
 
 impl Ledger {
     pub fn new(parts: LedgerParts) -> Self {
-        let (appends, responders) = (Appends::default(), HashMap::new());
         Self {
             parts,
-            appends,
-            responders,
+            appends: Appends::default(),
             next_token: 0,
             is_open: false,
             stopping: None,
@@ -111,7 +107,9 @@ impl Ledger {
                     self.appends.appended(frame);
                 }
                 Output::Sign(job) => self.sign(job, context),
-                Output::Reply(token, reply) => self.reply(token, reply),
+                // The caller may have hung up: its answer is in the log.
+                Output::Reply(ticket, replied) => drop(ticket.responder.send(replied)),
+                Output::Answer(_, leaving) => leaving.send(),
                 Output::Released(released) => self.parts.view.publish(*released),
                 Output::SnapshotPart(part) => self.store_part(part, context),
                 Output::Witness(head) => self.witness(head, context),
@@ -161,13 +159,6 @@ impl Ledger {
                     self.step(Input::StoreFailed, context);
                 }
             }
-        }
-    }
-
-    fn reply(&mut self, token: Token, reply: Reply) {
-        if let Some(responder) = self.responders.remove(&token) {
-            // The caller may have hung up: its answer is in the log.
-            let _ = responder.send(reply);
         }
     }
 
@@ -368,8 +359,8 @@ impl Actor for Ledger {
     }
 }
 
-/// A request with its caller and the channel of its answer.
-pub type Submitted = (ShareKey, Submission, oneshot::Sender<Reply>);
+/// A request with its caller.
+pub type Submitted = (ShareKey, Submission);
 
 /// Requests, in one message.
 #[derive(Message)]
@@ -380,13 +371,11 @@ impl Handler<Submit> for Ledger {
     type Result = ();
 
     fn handle(&mut self, message: Submit, context: &mut Context<Self>) {
-        let mut work = Vec::with_capacity(message.0.len());
-        for (caller, submission, responder) in message.0 {
+        let work = message.0.into_iter().map(|(caller, submission)| {
             self.next_token += 1;
-            let token = self.next_token;
-            self.responders.insert(token, responder);
-            work.push(Work { token, caller, submission });
-        }
+            Work { token: self.next_token, caller, submission }
+        });
+        let work = work.collect();
         self.step(Input::Work(work), context);
     }
 }

@@ -9,7 +9,9 @@
 //! ([`Windows`]).
 
 use super::window::Windows;
-use crate::api::{Query, ShareKey, Submission, Token, Work};
+use super::{Output, Ticket};
+use crate::api::{ShareKey, Stopped, Submission, Swept, Token, Work};
+use crate::query::{AskedQuery, Responder};
 use mortise_core::Admitted;
 use mortise_core::decide::PREFETCH_BATCH;
 use mortise_format::limits::SHARE_KEYS_MAX;
@@ -19,15 +21,23 @@ use std::collections::VecDeque;
 /// Work that may make a frame.
 #[derive(Debug)]
 pub(super) enum Change {
-    Command(Admitted),
+    Command(Ticket, Admitted),
     /// Expires and prunes what is due.
-    Sweep,
+    Sweep(Token, Responder<Swept>),
+}
+
+impl Change {
+    fn stopped(self, why: Stopped) -> Output {
+        match self {
+            Self::Command(ticket, _) => ticket.stopped(why),
+            Self::Sweep(token, responder) => Output::stopped(token, Box::new(responder), why),
+        }
+    }
 }
 
 /// A command in its turn.
 #[derive(Debug)]
 pub(super) struct Staged {
-    pub token: Token,
     /// Whose window it counts against.
     pub share: Share,
     pub change: Change,
@@ -45,7 +55,7 @@ pub(super) struct Share {
 pub(super) struct Asked {
     pub token: Token,
     pub caller: ShareKey,
-    pub query: Query,
+    pub query: Box<dyn AskedQuery>,
 }
 
 /// See the module.
@@ -67,17 +77,20 @@ impl Default for Inbox {
 
 impl Inbox {
     pub fn add(&mut self, now_ms: u64, Work { token, caller, submission }: Work) {
-        let (cost, change) = match submission {
-            Submission::Command(admitted) => (admitted.promises(), Change::Command(admitted)),
-            Submission::Query(Query::Sweep) => (1, Change::Sweep),
+        let (promises, change) = match submission {
+            Submission::Command(admitted, responder) => {
+                let promises = admitted.promises();
+                (promises, Change::Command(Ticket { token, responder }, admitted))
+            }
+            Submission::Sweep(responder) => (1, Change::Sweep(token, responder)),
             Submission::Query(query) => {
-                let cost = cost_of(&query);
+                let cost = query.cost();
                 return self.queries.push(caller, cost, Asked { token, caller, query });
             }
         };
         self.windows.came(caller, now_ms);
-        let share = Share { caller, promises: cost };
-        self.commands.push(caller, cost, Staged { token, share, change });
+        let share = Share { caller, promises };
+        self.commands.push(caller, promises, Staged { share, change });
     }
 
     /// True if a command can be staged, as far as is known before its turn.
@@ -104,7 +117,7 @@ impl Inbox {
     /// The next query and its cost.
     pub fn next_query(&mut self) -> Option<(Asked, u32)> {
         let asked = self.queries.pop()?;
-        let cost = cost_of(&asked.query);
+        let cost = asked.query.cost();
         Some((asked, cost))
     }
 
@@ -121,8 +134,8 @@ impl Inbox {
             self.staged.push_back(next);
         }
         Some(self.staged.iter().filter_map(|staged| match &staged.change {
-            Change::Command(admitted) => Some(admitted),
-            Change::Sweep => None,
+            Change::Command(_, admitted) => Some(admitted),
+            Change::Sweep(..) => None,
         }))
     }
 
@@ -131,53 +144,50 @@ impl Inbox {
         self.staged.pop_front()
     }
 
-    /// Takes everything, without order.
-    pub fn drain(&mut self) -> Vec<Token> {
+    /// Takes everything, without order: no answer will come.
+    pub fn drain(&mut self, why: Stopped) -> Vec<Output> {
         self.commands.resume_all();
         let commands = std::iter::from_fn(|| self.commands.pop());
-        let commands = self.staged.drain(..).chain(commands).map(|staged| staged.token);
-        let queries = std::iter::from_fn(|| self.queries.pop()).map(|asked| asked.token);
+        let commands = self.staged.drain(..).chain(commands);
+        let commands = commands.map(|staged| staged.change.stopped(why));
+        let queries = std::iter::from_fn(|| self.queries.pop());
+        let queries = queries.map(|asked| Output::stopped(asked.token, asked.query, why));
         commands.chain(queries).collect()
-    }
-}
-
-/// The units of a query: what it copies or hashes on the writer.
-fn cost_of(query: &Query) -> u32 {
-    match query {
-        Query::Locks(_) | Query::Readings(_) => 2,
-        // As many locks as four pages.
-        Query::OpenLocks(_) | Query::Holds(..) => 8,
-        // Turns back up to `RECENT_ROOTS_LEAVES_MAX` leaves: as much as eight pages.
-        Query::ProofAt(..) => 16,
-        _ => 1,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::query::{EngineStatus, FindHolds, Query, asked};
     use mortise_format::limits::{UNSIGNED_PROMISES_MAX, UNSIGNED_SHARED_MS};
 
     fn caller(connection: u64) -> ShareKey {
         ShareKey { connection, hint: 0 }
     }
 
-    fn work(token: Token, connection: u64, query: Query) -> Work {
-        Work { token, caller: caller(connection), submission: Submission::Query(query) }
+    fn query(token: Token, connection: u64, query: impl Query) -> Work {
+        let submission = Submission::Query(asked(query).0);
+        Work { token, caller: caller(connection), submission }
+    }
+
+    fn sweep(token: Token, connection: u64) -> Work {
+        let submission = Submission::Sweep(Responder::new().0);
+        Work { token, caller: caller(connection), submission }
     }
 
     /// FAULTS B12: one connection with a thousand commands beside a polite caller.
     #[test]
     fn command_of_a_newcomer_is_staged_next_beside_a_flood() {
         let mut inbox = Inbox::default();
-        (0..1024).for_each(|n| inbox.add(0, work(n, 1, Query::Sweep)));
+        (0..1024).for_each(|n| inbox.add(0, sweep(n, 1)));
         assert!(inbox.stage(0).is_some());
-        inbox.add(0, work(5000, 2, Query::Sweep));
+        inbox.add(0, sweep(5000, 2));
         let mut ahead = 0;
         loop {
             let _ = inbox.stage(0);
             match inbox.next_command() {
-                Some(Staged { token: 5000, .. }) => break,
+                Some(Staged { change: Change::Sweep(5000, _), .. }) => break,
                 other => assert!(other.is_some(), "the newcomer is not lost"),
             }
             ahead += 1;
@@ -191,8 +201,8 @@ mod tests {
     #[test]
     fn flood_has_its_window_in_frames_beside_another_caller() {
         let mut inbox = Inbox::default();
-        inbox.add(0, work(5000, 2, Query::Sweep));
-        (0..1024).for_each(|n| inbox.add(0, work(n, 1, Query::Sweep)));
+        inbox.add(0, sweep(5000, 2));
+        (0..1024).for_each(|n| inbox.add(0, sweep(n, 1)));
         let taken = |inbox: &mut Inbox, now_ms| {
             let mut shares = Vec::new();
             loop {
@@ -211,7 +221,7 @@ mod tests {
         let more = taken(&mut inbox, 0).len();
         assert!((9..=10).contains(&more), "{more}: as many as were signed");
         // The other caller is gone for a while: nothing holds the flood any more.
-        inbox.add(UNSIGNED_SHARED_MS + 1, work(6000, 1, Query::Sweep));
+        inbox.add(UNSIGNED_SHARED_MS + 1, sweep(6000, 1));
         inbox.give_back(first[20]);
         let rest = taken(&mut inbox, UNSIGNED_SHARED_MS + 1).len();
         assert_eq!(rest, 1024 - most - more + 1);
@@ -222,13 +232,13 @@ mod tests {
     fn queries_of_callers_take_turns_by_their_cost() {
         let mut inbox = Inbox::default();
         let asset = mortise_format::asset::Asset::native(1);
-        let holds = || Query::Holds(mortise_format::ids::Address::ZERO, asset);
-        (0..100).for_each(|n| inbox.add(0, work(n, 1, holds())));
-        (100..200).for_each(|n| inbox.add(0, work(n, 2, Query::Status)));
+        let holds = FindHolds { owner: mortise_format::ids::Address::ZERO, asset };
+        (0..100).for_each(|n| inbox.add(0, query(n, 1, holds)));
+        (100..200).for_each(|n| inbox.add(0, query(n, 2, EngineStatus)));
         let first: Vec<_> = (0..30).filter_map(|_| inbox.next_query()).collect();
         let cheap = first.iter().filter(|(asked, _)| asked.caller == caller(2)).count();
         assert_eq!(cheap, 27, "eight that cost one beside one that costs eight");
-        assert_eq!(inbox.drain().len(), 170);
+        assert_eq!(inbox.drain(Stopped::Fault).len(), 170);
         assert_eq!((inbox.commands(), inbox.queries()), (0, 0));
     }
 
@@ -237,8 +247,8 @@ mod tests {
         let mut inbox = Inbox::default();
         let callers = u64::try_from(SHARE_KEYS_MAX).unwrap() + 10;
         for n in 1..=callers {
-            inbox.add(0, work(n, n, Query::Sweep));
-            inbox.add(0, work(n, n, Query::Status));
+            inbox.add(0, sweep(n, n));
+            inbox.add(0, query(n, n, EngineStatus));
         }
         // Those above the bound share one.
         let keys = (inbox.commands.keys(), inbox.queries.keys());

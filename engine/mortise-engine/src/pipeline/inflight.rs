@@ -3,15 +3,16 @@
 use super::inbox::Share;
 use super::witnessing::Witnessing;
 use super::{Fault, Output, Pipeline, Released};
-use crate::api::{Answer, ReleasedFrame, Reply, Token};
+use crate::api::{NotDone, ReleasedFrame, Replied, Reply, Stopped, Token};
+use crate::query::{HeldAnswer, Leaving, Stop};
 use crate::store::Ack;
-use mortise_core::body::{FrameStatement, SealedBody};
+use mortise_core::body::{CarriedStatement, FrameStatement, SealedBody};
 use mortise_core::promise::Promise;
-use mortise_format::event::LogPosition;
 use mortise_format::frame::FrameLeaf;
 use mortise_format::ids::{FrameDigest, Signature};
 use mortise_format::merkle::history::TreeHead;
 use std::sync::Arc;
+use tokio::sync::oneshot;
 
 /// A shipped frame.
 #[derive(Debug)]
@@ -21,26 +22,75 @@ pub(super) struct InFlight {
     pub stated: FrameStatement,
     pub leaf: FrameLeaf,
     pub body: SealedBody,
-    pub replies: Vec<(Token, Pending)>,
+    pub answers: Vec<Pending>,
     /// What its commands have of their callers' windows until it is signed.
     pub shares: Vec<Share>,
     pub is_acked: bool,
     pub signed: Option<SignedFrame>,
 }
 
+/// A command's place in the outputs, and the channel of its reply.
+#[derive(Debug)]
+pub struct Ticket {
+    pub token: Token,
+    pub responder: oneshot::Sender<Replied>,
+}
+
 /// An answer that waits for its frame.
 #[derive(Debug)]
 pub(super) enum Pending {
     /// The event at this index of the frame.
-    Event(u32),
-    /// The result of a read.
-    Read(Answer),
-    /// The result of a read, answered with the statement about this frame.
-    Rooted(Answer),
+    Event(Ticket, u32),
     /// A reply that was decided on the state of this frame.
-    Reply(Reply),
-    /// An answer from an earlier frame of the log.
-    Recall(LogPosition),
+    Reply(Ticket, Replied),
+    /// To a query, or to a sweep.
+    Answer(Token, Box<dyn HeldAnswer>),
+}
+
+impl Pending {
+    /// The answer, after its frame is released.
+    fn released(self, frame: &Arc<ReleasedFrame>) -> Output {
+        match self {
+            Self::Event(ticket, index) => {
+                Output::Reply(ticket, Ok(Reply::Logged(Arc::clone(frame), index)))
+            }
+            other => other.at_once(Some(frame.shared_signed())),
+        }
+    }
+
+    /// The answer without a frame of its own: it rests on those that are released, the newest of
+    /// which this statement is about.
+    pub fn at_once(self, newest: Option<&Arc<CarriedStatement>>) -> Output {
+        match (self, newest) {
+            (Self::Reply(ticket, replied), _) => Output::Reply(ticket, replied),
+            (Self::Answer(token, held), Some(newest)) => {
+                Output::Answer(token, Leaving::answer(held, Arc::clone(newest)))
+            }
+            // Unreachable unless the process is corrupt: an event always has a frame, and the boot
+            // frame is in flight until there is a statement.
+            (pending, _) => pending.stopped(Stopped::Fault),
+        }
+    }
+
+    /// No answer will come.
+    pub fn stopped(self, why: Stopped) -> Output {
+        match self {
+            Self::Event(ticket, _) | Self::Reply(ticket, _) => ticket.stopped(why),
+            Self::Answer(token, held) => Output::stopped(token, held, why),
+        }
+    }
+}
+
+impl Ticket {
+    pub fn stopped(self, why: Stopped) -> Output {
+        Output::Reply(self, Err(NotDone::Stopped(why)))
+    }
+}
+
+impl Output {
+    pub(super) fn stopped(token: Token, who: Box<dyn Stop>, why: Stopped) -> Self {
+        Self::Answer(token, Leaving::stopped(who, why))
+    }
 }
 
 /// The signatures of a [`super::SignJob`].
@@ -55,12 +105,6 @@ pub struct SignedFrame {
 
 /// Signed promises of events, by the index of the event.
 pub type SignedPromises = Vec<(u32, Vec<(Promise, Signature)>)>;
-
-impl InFlight {
-    pub fn into_tokens(self) -> impl Iterator<Item = Token> {
-        self.replies.into_iter().map(|(token, _)| token)
-    }
-}
 
 impl Pipeline {
     /// An ack must name the oldest frame that has none.
@@ -109,29 +153,16 @@ impl Pipeline {
     }
 
     fn release_one(&mut self, frame: InFlight, signed: SignedFrame, out: &mut Vec<Output>) {
-        let InFlight { seq, stated, leaf, body, replies, .. } = frame;
+        let InFlight { seq, stated, leaf, body, answers, .. } = frame;
         let statement = stated.signed(signed.signature);
         self.to_carry.push_back(statement.clone());
-        self.newest = Some(statement.clone());
-        let leaf_hash = leaf.history_leaf();
-        let published = Released { statement: statement.clone(), leaf: leaf_hash };
+        let published = Released { statement: statement.clone(), leaf: leaf.history_leaf() };
         out.push(Output::Released(Box::new(published)));
-        let keys = self.keys.clone();
-        let released = ReleasedFrame::new(statement.clone(), leaf, body, keys, signed.promises);
+        let (statement, keys) = (Arc::new(statement), self.keys.clone());
+        self.newest = Some(Arc::clone(&statement));
+        let released = ReleasedFrame::new(statement, leaf, body, keys, signed.promises);
         let released = Arc::new(released);
-        for (token, pending) in replies {
-            out.push(match pending {
-                Pending::Event(index) => {
-                    Output::Reply(token, Reply::Logged(Arc::clone(&released), index))
-                }
-                Pending::Read(answer) => Output::Reply(token, Reply::Read(answer)),
-                Pending::Rooted(answer) => {
-                    Output::Reply(token, Reply::Rooted(answer, Box::new(statement.clone())))
-                }
-                Pending::Reply(reply) => Output::Reply(token, reply),
-                Pending::Recall(at) => Output::Reply(token, Reply::Recall(at)),
-            });
-        }
+        out.extend(answers.into_iter().map(|pending| pending.released(&released)));
         self.snapshots.frame_released(seq);
     }
 }

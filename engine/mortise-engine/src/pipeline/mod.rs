@@ -35,17 +35,17 @@
 mod inbox;
 mod inflight;
 mod pump;
-mod query;
 mod snapshot;
 mod window;
 mod witnessing;
 
-pub use inflight::{SignedFrame, SignedPromises};
+pub use inflight::{SignedFrame, SignedPromises, Ticket};
 pub use snapshot::{SnapshotPart, StoredPart};
 
-use crate::api::{Reply, Token, Work};
+use crate::api::{Replied, Stopped, Submission, Token, Work};
 use crate::drafts::Drafts;
 use crate::ports::ClockError;
+use crate::query::Leaving;
 use crate::store::Ack;
 use crate::witness::WitnessReject;
 use inbox::Inbox;
@@ -63,6 +63,7 @@ use mortise_format::merkle::history::TreeHead;
 use mortise_format::rules::RuleSet;
 use snapshot::Snapshots;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use witnessing::Witnessing;
 
 pub use crate::reader::Released;
@@ -111,7 +112,10 @@ pub enum Output {
     /// Have a quorum cosign this head again: it was cosigned before, and none is newer. One such
     /// request at a time, beside a request for a newer head.
     Renew(TreeHead),
-    Reply(Token, Reply),
+    /// What became of a command.
+    Reply(Ticket, Replied),
+    /// The answer to a query or to a sweep.
+    Answer(Token, Leaving),
     /// This frame is released. Comes before the answers that rest on it.
     Released(Box<Released>),
     /// Seal and store this part of a snapshot. The last frame in the snapshot is released.
@@ -201,7 +205,7 @@ pub struct Pipeline {
     /// Statements about released frames that no frame carries yet.
     to_carry: VecDeque<CarriedStatement>,
     /// The statement about the newest released frame.
-    newest: Option<CarriedStatement>,
+    newest: Option<Arc<CarriedStatement>>,
     snapshots: Snapshots,
     witnessing: Witnessing,
     /// True once the boot frame is released.
@@ -255,7 +259,7 @@ impl Pipeline {
             inbox: Inbox::default(),
             is_continued: false,
             in_flight: VecDeque::new(),
-            newest: start.to_carry.last().cloned(),
+            newest: start.to_carry.last().cloned().map(Arc::new),
             to_carry: start.to_carry.into(),
             snapshots,
             witnessing,
@@ -303,13 +307,13 @@ impl Pipeline {
     }
 
     /// Handles an input and appends the resulting effects. After a fault, requests get
-    /// [`Reply::Fault`] and every other input is ignored. After the end of the epoch, requests get
+    /// [`Stopped::Fault`] and every other input is ignored. After the end of the epoch, requests get
     /// the same, and nothing makes a frame.
     pub fn handle(&mut self, now_ms: u64, input: Input, out: &mut Vec<Output>) {
         let is_over = self.fault.is_some() || self.has_ended;
         match input {
             Input::Work(work) if is_over => {
-                out.extend(work.into_iter().map(|w| Output::Reply(w.token, Reply::Fault)));
+                out.extend(work.into_iter().map(|work| work.stopped(Stopped::Fault)));
             }
             Input::Tick if is_over => {}
             _ if self.fault.is_some() => {}
@@ -352,14 +356,24 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Stops the pipeline. Every caller that waits gets [`Reply::NotDurable`].
+    /// Stops the pipeline. Every caller that waits gets [`Stopped::NotDurable`].
     fn stop(&mut self, fault: Fault, out: &mut Vec<Output>) {
         self.fault = Some(fault);
-        for frame in self.in_flight.drain(..) {
-            out.extend(frame.into_tokens().map(|token| Output::Reply(token, Reply::NotDurable)));
-        }
-        let waiting = self.inbox.drain().into_iter();
-        out.extend(waiting.map(|token| Output::Reply(token, Reply::NotDurable)));
+        let in_flight = self.in_flight.drain(..).flat_map(|frame| frame.answers);
+        out.extend(in_flight.map(|pending| pending.stopped(Stopped::NotDurable)));
+        out.extend(self.inbox.drain(Stopped::NotDurable));
         out.push(Output::Fault(fault));
+    }
+}
+
+impl Work {
+    /// No answer will come.
+    fn stopped(self, why: Stopped) -> Output {
+        let token = self.token;
+        match self.submission {
+            Submission::Command(_, responder) => Ticket { token, responder }.stopped(why),
+            Submission::Sweep(responder) => Output::stopped(token, Box::new(responder), why),
+            Submission::Query(asked) => Output::stopped(token, asked, why),
+        }
     }
 }

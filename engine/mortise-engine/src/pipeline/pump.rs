@@ -2,8 +2,9 @@
 
 use super::inbox::{Asked, Change, Share, Staged};
 use super::inflight::{InFlight, Pending};
-use super::{Fault, Output, Pipeline, SignJob};
-use crate::api::{DecisionTime, Rejected, Reply, Token};
+use super::{Fault, Output, Pipeline, SignJob, Ticket};
+use crate::api::{DecisionTime, Rejected, Replied, Reply, Swept, Token};
+use crate::query::{Context, Responder};
 use mortise_core::Admitted;
 use mortise_core::body::{Boot, ClearBody};
 use mortise_core::decide::prefetch;
@@ -18,7 +19,7 @@ use std::collections::VecDeque;
 #[derive(Debug)]
 pub(super) struct Building {
     frame: OpenFrame,
-    replies: Vec<(Token, Pending)>,
+    answers: Vec<Pending>,
     events: Vec<(u32, Event)>,
     /// What the commands of these events have of their callers' windows.
     shares: Vec<Share>,
@@ -26,7 +27,7 @@ pub(super) struct Building {
 
 impl Building {
     fn new(frame: OpenFrame) -> Self {
-        Self { frame, replies: Vec::new(), events: Vec::new(), shares: Vec::new() }
+        Self { frame, answers: Vec::new(), events: Vec::new(), shares: Vec::new() }
     }
 }
 
@@ -62,8 +63,10 @@ impl Pipeline {
             && let Some((Asked { token, caller, query }, cost)) = self.inbox.next_query()
         {
             units += cost;
-            let pending = self.query(now_ms, caller, query);
-            self.answer(token, pending, &mut None, out);
+            let now_ms = now_ms.max(self.machine.head().time_ms);
+            let (machine, drafts) = (&self.machine, &mut self.drafts);
+            let held = query.read(Context { machine, drafts, caller, now_ms });
+            self.answer(Pending::Answer(token, held), &mut None, out);
         }
     }
 
@@ -75,12 +78,16 @@ impl Pipeline {
                 // Their rows are loaded together. A single command gains nothing.
                 prefetch(self.machine.state(), staged);
             }
-            let Some(Staged { token, share, change }) = self.inbox.next_command() else { break };
+            let Some(Staged { share, change }) = self.inbox.next_command() else { break };
             let is_logged = match change {
-                Change::Command(admitted) => {
-                    self.command(now_ms, token, &admitted, &mut building, out)?
+                Change::Command(ticket, admitted) => {
+                    self.command(now_ms, ticket, &admitted, &mut building, out)?
                 }
-                Change::Sweep => self.sweep(now_ms, token, &mut building, out)?,
+                Change::Sweep(token, responder) => {
+                    self.sweep(now_ms, token, responder, &mut building, out)?;
+                    // It has no event of its own.
+                    false
+                }
             };
             match building.as_mut().filter(|_| is_logged) {
                 Some(building) => building.shares.push(share),
@@ -109,7 +116,7 @@ impl Pipeline {
     fn command(
         &mut self,
         now_ms: u64,
-        token: Token,
+        ticket: Ticket,
         admitted: &Admitted,
         building: &mut Option<Building>,
         out: &mut Vec<Output>,
@@ -119,11 +126,11 @@ impl Pipeline {
             match self.machine.preview(now_ms, admitted) {
                 Some(Executed::Refused { reject, logged }) => {
                     let refusal = self.refusal(now_ms, reject, logged);
-                    self.answer(token, refusal, building, out);
+                    self.answer(Pending::Reply(ticket, refusal), building, out);
                     return Ok(false);
                 }
                 Some(Executed::Repeated(at)) => {
-                    self.repeat(token, at, building, out);
+                    self.repeat(ticket, at, building, out);
                     return Ok(false);
                 }
                 _ => *building = Some(self.open(now_ms)?),
@@ -133,31 +140,27 @@ impl Pipeline {
         match self.machine.execute(&mut open.frame, admitted)? {
             Executed::Logged(at, event) => {
                 self.forget_draft(&event);
-                let reply = match &event {
-                    Event::CommandRefused { reject, .. } => self.refusal(now_ms, *reject, Some(at)),
-                    _ => Pending::Event(at.index),
-                };
-                open.replies.push((token, reply));
+                open.answers.push(match &event {
+                    Event::CommandRefused { reject, .. } => {
+                        Pending::Reply(ticket, self.refusal(now_ms, *reject, Some(at)))
+                    }
+                    _ => Pending::Event(ticket, at.index),
+                });
                 open.events.push((at.index, event));
                 return Ok(true);
             }
-            Executed::Repeated(at) => self.repeat(token, at, building, out),
+            Executed::Repeated(at) => self.repeat(ticket, at, building, out),
             Executed::Refused { reject, logged } => {
                 let refusal = self.refusal(now_ms, reject, logged);
-                self.answer(token, refusal, building, out);
+                self.answer(Pending::Reply(ticket, refusal), building, out);
             }
         }
         Ok(false)
     }
 
-    fn refusal(&self, now_ms: u64, reject: Reject, logged: Option<LogPosition>) -> Pending {
-        let (rules, time) = (self.machine.state().rules(), self.decision_time(now_ms));
-        Pending::Reply(Reply::Refused(Rejected::decided(rules, reject, logged, time)))
-    }
-
-    pub(super) fn decision_time(&self, now_ms: u64) -> DecisionTime {
-        let head_ms = self.machine.head().time_ms;
-        DecisionTime { now_ms: now_ms.max(head_ms), head_ms }
+    fn refusal(&self, now_ms: u64, reject: Reject, logged: Option<LogPosition>) -> Replied {
+        let (rules, time) = (self.machine.state().rules(), DecisionTime::of(&self.machine, now_ms));
+        Err(Rejected::decided(rules, reject, logged, time).into())
     }
 
     fn forget_draft(&mut self, event: &Event) {
@@ -173,55 +176,35 @@ impl Pipeline {
     /// Answers a repeat from the open frame, from a frame in flight, or from the log.
     fn repeat(
         &mut self,
-        token: Token,
+        ticket: Ticket,
         at: LogPosition,
         building: &mut Option<Building>,
         out: &mut Vec<Output>,
     ) {
         if let Some(open) = building.as_mut().filter(|b| b.frame.seq() == at.seq) {
             let known = open.events.iter().find(|(index, _)| *index == at.index);
-            open.replies.push((token, pending_event(at, known.map(|(_, e)| e))));
+            open.answers.push(pending_event(ticket, at, known.map(|(_, e)| e)));
             return;
         }
         match self.in_flight.iter_mut().find(|frame| frame.seq == at.seq) {
             Some(frame) => {
                 let event = decoded(&frame.body, at.index);
-                frame.replies.push((token, pending_event(at, event.as_ref())));
+                frame.answers.push(pending_event(ticket, at, event.as_ref()));
             }
-            None => self.answer(token, Pending::Recall(at), building, out),
+            None => self.answer(Pending::Reply(ticket, Ok(Reply::Recall(at))), building, out),
         }
     }
 
     /// Attaches an answer to the open frame, or to the last frame in flight. Without either, the
     /// answer leaves at once.
-    fn answer(
-        &mut self,
-        token: Token,
-        pending: Pending,
-        building: &mut Option<Building>,
-        out: &mut Vec<Output>,
-    ) {
+    fn answer(&mut self, pending: Pending, building: &mut Option<Building>, out: &mut Vec<Output>) {
         if let Some(open) = building {
-            open.replies.push((token, pending));
-            return;
+            open.answers.push(pending);
+        } else if let Some(last) = self.in_flight.back_mut() {
+            last.answers.push(pending);
+        } else {
+            out.push(pending.at_once(self.newest.as_ref()));
         }
-        if let Some(last) = self.in_flight.back_mut() {
-            last.replies.push((token, pending));
-            return;
-        }
-        out.push(match pending {
-            Pending::Reply(reply) => Output::Reply(token, reply),
-            Pending::Read(answer) => Output::Reply(token, Reply::Read(answer)),
-            Pending::Recall(at) => Output::Reply(token, Reply::Recall(at)),
-            Pending::Rooted(answer) => match &self.newest {
-                Some(newest) => {
-                    Output::Reply(token, Reply::Rooted(answer, Box::new(newest.clone())))
-                }
-                None => Output::Reply(token, Reply::Fault),
-            },
-            // Unreachable unless the process is corrupt: an event always has a frame.
-            Pending::Event(_) => Output::Reply(token, Reply::Fault),
-        });
     }
 
     fn open(&mut self, now_ms: u64) -> Result<Building, Fault> {
@@ -242,21 +225,22 @@ impl Pipeline {
     }
 
     /// Does what a tick would do. Makes no frame if nothing is due, so that callers cannot grow the
-    /// log. It has no event of its own: false.
+    /// log.
     fn sweep(
         &mut self,
         now_ms: u64,
         token: Token,
+        responder: Responder<Swept>,
         building: &mut Option<Building>,
         out: &mut Vec<Output>,
-    ) -> Result<bool, Fault> {
+    ) -> Result<(), Fault> {
         if building.is_none() && self.machine.has_due(now_ms) {
             *building = Some(self.open(now_ms)?);
         }
         let swept = building.as_ref().map_or(0, |open| open.frame.due_count());
-        let answer = Pending::Read(crate::api::Answer::Swept(swept));
-        self.answer(token, answer, building, out);
-        Ok(false)
+        let held = responder.hold(Swept(swept));
+        self.answer(Pending::Answer(token, held), building, out);
+        Ok(())
     }
 
     pub(super) fn boot_frame(
@@ -299,7 +283,7 @@ impl Pipeline {
             stated,
             leaf: frame.leaf().clone(),
             body,
-            replies: building.replies,
+            answers: building.answers,
             shares: building.shares,
             is_acked: false,
             signed: None,
@@ -317,12 +301,12 @@ fn next_to_carry<T>(to_carry: &mut VecDeque<T>) -> Vec<T> {
     to_carry.drain(..count).collect()
 }
 
-fn pending_event(at: LogPosition, event: Option<&Event>) -> Pending {
+fn pending_event(ticket: Ticket, at: LogPosition, event: Option<&Event>) -> Pending {
     match event {
         Some(Event::CommandRefused { reject, .. }) => {
-            Pending::Reply(Reply::Refused(Rejected::repeated(*reject, at)))
+            Pending::Reply(ticket, Err(Rejected::repeated(*reject, at).into()))
         }
-        _ => Pending::Event(at.index),
+        _ => Pending::Event(ticket, at.index),
     }
 }
 

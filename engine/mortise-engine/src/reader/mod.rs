@@ -31,11 +31,12 @@ mod view;
 
 pub use error::ReadError;
 pub use frames::ReadStore;
+pub use proofs::LogProof;
 pub use threads::Readers;
 pub use tiles::{TileError, complete};
 pub use view::{Released, ReleasedView};
 
-use crate::api::{LogProof, Rejected, Reply};
+use crate::api::Rejected;
 use crate::keyring::{Identity, KeyRing};
 use crate::reading::ReadingKeys;
 use crate::released::{CommitmentSigner, ReleasedFrame};
@@ -107,6 +108,11 @@ impl Reader {
         &self.reading
     }
 
+    /// The epochs of the log, in order.
+    pub fn epochs(&self) -> &[EpochRecord] {
+        &self.epochs
+    }
+
     /// A frame that could not be read lately: the log is damaged there, or was.
     pub fn damaged(&self) -> Option<u64> {
         self.damage.newest()
@@ -117,17 +123,19 @@ impl Reader {
         record.ok_or(ReadError::Damaged { seq })
     }
 
-    /// The answer to a request whose event is at this position, again.
+    /// The answer to a request whose event is at this position, again: the event, as its frame and
+    /// its index there, or the refusal that it is.
     ///
     /// # Errors
     /// [`ReadError`]; the request was answered before and is not decided again.
-    pub async fn recall(&self, at: LogPosition) -> Result<Reply, ReadError> {
+    pub async fn recall(
+        &self,
+        at: LogPosition,
+    ) -> Result<Result<(Arc<ReleasedFrame>, u32), Rejected>, ReadError> {
         let found = self.event(at).await?.ok_or(ReadError::Damaged { seq: at.seq })?;
         Ok(match found {
-            (_, Event::CommandRefused { reject, .. }) => {
-                Reply::Refused(Rejected::repeated(reject, at))
-            }
-            (released, _) => Reply::Logged(Arc::new(released), at.index),
+            (_, Event::CommandRefused { reject, .. }) => Err(Rejected::repeated(reject, at)),
+            (released, _) => Ok((Arc::new(released), at.index)),
         })
     }
 
@@ -145,7 +153,8 @@ impl Reader {
         let signed = self.statement(frame.leaf()).await?;
         let promises = self.signer.sign(&signed.statement, at.index, &event);
         let leaf = frame.leaf().clone();
-        let released = ReleasedFrame::new(signed, leaf, body, keys, vec![(at.index, promises)]);
+        let released =
+            ReleasedFrame::new(signed.into(), leaf, body, keys, vec![(at.index, promises)]);
         Ok(Some((released, event)))
     }
 

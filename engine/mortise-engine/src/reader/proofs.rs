@@ -1,11 +1,23 @@
 //! Proofs about the history of the newest released frame.
 
 use super::{ReadError, Reader};
-use crate::api::LogProof;
 use crate::checkpoint;
+use crate::released::ReleasedFrame;
 use mortise_core::body::CarriedStatement;
 use mortise_core::history::archive::Plan;
 use mortise_format::merkle::history::TreeHead;
+use std::sync::Arc;
+
+/// A proof about the log, in the history of the newest released frame.
+#[derive(Debug, Clone)]
+pub struct LogProof {
+    /// The statement about the newest released frame.
+    pub newest: CarriedStatement,
+    /// Paths and roots, in the order that the query needs.
+    pub paths: Vec<Vec<[u8; 32]>>,
+    /// The event to prove: its frame and its index there.
+    pub event: Option<(Arc<ReleasedFrame>, u32)>,
+}
 
 impl Reader {
     /// Proof that the log of `from` frames is a prefix of the log of `to` frames, the newest one if

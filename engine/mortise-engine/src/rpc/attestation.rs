@@ -6,9 +6,9 @@
 
 use super::freshness;
 use super::reply::{Answered, Json, json, rooted, serving, to_text, unexpected};
-use crate::api::{Answer, Query};
 use crate::handle::{EngineHandle, NoDocument, Proof, Serving};
 use crate::ports::AttestRequest;
+use crate::query::NewestStatement;
 use mortise_core::body::CarriedStatement;
 use mortise_format::binding::{KeyBinding, LeaseDigest};
 use mortise_format::domains::keccak256;
@@ -66,9 +66,7 @@ pub(super) async fn live(handle: &EngineHandle, params: GetAttestation) -> Answe
     if proof.attestor.is_none() {
         return Err(ErrorObject::new(Code::Unattested));
     }
-    let (Answer::Statement, signed) = rooted(handle, Query::Statement).await? else {
-        return Err(unexpected());
-    };
+    let signed = rooted(handle, NewestStatement).await?.signed;
     let lease = attested_lease(handle, &signed).await?;
     let covered = lease.as_ref().map(|lease| {
         LeaseDigest { checkpoint: lease.checkpoint.as_bytes(), as_of: lease.as_of }.digest()

@@ -5,9 +5,10 @@ use super::reply::{
 };
 use super::who_reads::Viewer;
 use super::{reading, render};
-use crate::api::{Answer, LogProof, Query, ReceiptOf, ReleasedFrame};
+use crate::api::ReleasedFrame;
 use crate::handle::EngineHandle;
-use crate::reader::Reader;
+use crate::query::{FindGrant, FindRequest, ProveEntryAt};
+use crate::reader::{LogProof, Reader};
 use mortise_core::machine::RootNotKept;
 use mortise_core::state::LeafKey;
 use mortise_format::errors::Code;
@@ -16,7 +17,7 @@ use mortise_format::ids::{Bytes32, Root};
 use mortise_format::merkle::history::TreeHead;
 use mortise_format::tlog_proof::proof_text;
 use mortise_rpc::ErrorObject;
-use mortise_rpc::params::GetConsistencyProof;
+use mortise_rpc::params::{GetConsistencyProof, GetReceipt};
 use mortise_rpc::results::{
     CheckpointResult, ConsistencyResult, HeadView, InclusionView, ReceiptResult, StatementView,
 };
@@ -24,12 +25,12 @@ use std::sync::Arc;
 
 /// The receipt of an event. By its place, and under `parties` by its lock, it is for the parties of
 /// the event; for a reader with a right it is sealed to the reader.
-pub(super) async fn receipt(handle: &EngineHandle, of: ReceiptOf, viewer: Viewer) -> Answered {
+pub(super) async fn receipt(handle: &EngineHandle, of: GetReceipt, viewer: Viewer) -> Answered {
     let is_checked = match of {
-        ReceiptOf::At(_) => true,
-        ReceiptOf::Lock(_) => !viewer.is_public(),
-        ReceiptOf::Request(..) => false,
-        ReceiptOf::ForReader { at, reader } => return reading::receipt(handle, at, reader).await,
+        GetReceipt::At(_) => true,
+        GetReceipt::Lock(_) => !viewer.is_public(),
+        GetReceipt::Request(..) => false,
+        GetReceipt::ForReader { at, reader } => return reading::receipt(handle, at, reader).await,
     };
     let at = position(handle, of).await?;
     let found = move |reader: Arc<Reader>| async move { receipt_at(&reader, at).await };
@@ -44,17 +45,15 @@ pub(super) async fn receipt(handle: &EngineHandle, of: ReceiptOf, viewer: Viewer
 /// Finds the event. Only the state knows the positions of locks and requests.
 async fn position(
     handle: &EngineHandle,
-    of: ReceiptOf,
+    of: GetReceipt,
 ) -> Result<Option<LogPosition>, ErrorObject> {
-    let lock = match of {
-        ReceiptOf::At(at) | ReceiptOf::ForReader { at, .. } => return Ok(Some(at)),
-        ReceiptOf::Lock(lock_id) => Some(lock_id),
-        ReceiptOf::Request(..) => None,
-    };
-    match (read(handle, Query::Locate(of)).await?, lock) {
-        (Answer::Located(at), _) => Ok(at),
-        (Answer::None, Some(lock_id)) => Err(not_found(lock_id)),
-        _ => Err(unexpected()),
+    match of {
+        GetReceipt::At(at) | GetReceipt::ForReader { at, .. } => Ok(Some(at)),
+        GetReceipt::Lock(lock_id) => match read(handle, FindGrant(lock_id)).await? {
+            None => Err(not_found(lock_id)),
+            found => Ok(found),
+        },
+        GetReceipt::Request(principal, id) => read(handle, FindRequest(principal, id)).await,
     }
 }
 
@@ -111,14 +110,10 @@ pub(super) async fn consistency(handle: &EngineHandle, params: GetConsistencyPro
 
 pub(super) async fn proof_at(handle: &EngineHandle, key: LeafKey, seq: u64) -> Answered {
     let engine_id = serving(handle)?.identity.engine_id;
-    let proof = match read(handle, Query::ProofAt(key, seq)).await? {
-        Answer::Proof(proof) => proof,
-        Answer::RootNotKept(RootNotKept { oldest, newest }) => {
-            let error = ErrorObject::new(Code::RootNotKept);
-            return Err(error.with("oldest", oldest).with("newest", newest));
-        }
-        _ => return Err(unexpected()),
-    };
+    let proven = read(handle, ProveEntryAt { key, seq }).await?;
+    let proof = proven.map_err(|RootNotKept { oldest, newest }| {
+        ErrorObject::new(Code::RootNotKept).with("oldest", oldest).with("newest", newest)
+    })?;
     read_log(handle, cost::PROOF, move |reader| async move {
         let signed = reader.statement_at(seq).await.map_err(|error| unread(&error))?;
         Ok(json(&render::proof(&engine_id, &proof, &signed.ok_or_else(unexpected)?)))

@@ -1,11 +1,11 @@
 //! What the engine says of itself: its health, and who it is.
 
 use super::freshness;
-use super::reply::{Answered, Json, json, rooted, serving, to_text, unexpected};
+use super::reply::{Answered, Json, json, rooted, serving, to_text};
 use super::who_reads::Viewer;
-use crate::api::{Answer, Query, StatusAnswer};
 use crate::handle::{EngineHandle, Serving};
 use crate::phase::Phase;
+use crate::query::{EngineStatus, Rooted, StatusAnswer};
 use mortise_core::body::CarriedStatement;
 use mortise_format::ids::{Address, Bytes32, EngineId, PolicyHash, Root};
 use mortise_format::limits::RECENT_ROOTS_MAX;
@@ -19,11 +19,8 @@ use mortise_rpc::results::{
 use mortise_rpc::{ErrorObject, HexBytes};
 use mortise_verify::succession::VerifiedSuccession;
 
-async fn status(handle: &EngineHandle) -> Result<(StatusAnswer, CarriedStatement), ErrorObject> {
-    match rooted(handle, Query::Status).await? {
-        (Answer::Status(status), statement) => Ok((status, statement)),
-        _ => Err(unexpected()),
-    }
+async fn status(handle: &EngineHandle) -> Result<Rooted<StatusAnswer>, ErrorObject> {
+    rooted(handle, EngineStatus).await
 }
 
 /// Answered in every phase: an operator at night asks this first. Ready without a lease is `stale`:
@@ -35,11 +32,11 @@ pub(super) async fn health(handle: &EngineHandle) -> Answered {
     };
     let serving = handle.serving();
     let leased = match (serving, &known) {
-        (Some(serving), Some((_, signed))) => Some(leased(handle, serving, signed).await?),
+        (Some(serving), Some(known)) => Some(leased(handle, serving, &known.signed).await?),
         _ => None,
     };
     let phase = handle.phase();
-    let statement = known.as_ref().map(|(_, signed)| &signed.statement);
+    let statement = known.as_ref().map(|known| &known.signed.statement);
     let is_ready = statement.is_some() && phase == Phase::Ready;
     let (freshness, lease, is_held) = leased.unwrap_or_default();
     let status = match (is_ready, is_held) {
@@ -52,7 +49,7 @@ pub(super) async fn health(handle: &EngineHandle) -> Answered {
         enclave_id: serving.map_or(EngineId::ZERO, |s| s.identity.engine_id),
         public_key: serving.map_or(Address::ZERO, |s| s.identity.signer.address()),
         state_root: statement.map_or(Root::ZERO, |s| s.state_root),
-        timestamp: known.as_ref().map_or(0, |(status, _)| status.now_ms / 1000),
+        timestamp: known.as_ref().map_or(0, |known| known.answer.now_ms / 1000),
         head_time: statement.map_or(0, |s| s.time_ms / 1000),
         epoch: statement.map_or(0, |s| s.epoch),
         seq: statement.map_or(0, |s| s.seq),
@@ -106,7 +103,7 @@ fn rounded(count: usize) -> usize {
 pub(super) async fn engine(handle: &EngineHandle, viewer: Viewer) -> Answered {
     let serving = serving(handle)?;
     let identity = &serving.identity;
-    let (status, signed) = status(handle).await?;
+    let Rooted { answer: status, signed } = status(handle).await?;
     let statement = &signed.statement;
     let custody = |custody| match custody {
         ChainCustody::Open => Custody::Open,

@@ -7,8 +7,8 @@
 //! event at a position.
 
 use super::reply::{Answered, cost, json, read_log, rooted, unexpected, unread};
-use crate::api::{Answer, HistoryAnswer, Query};
 use crate::handle::EngineHandle;
+use crate::query::{FindHistory, HistoryAnswer, Rooted};
 use crate::reader::{ReadError, Reader};
 use mortise_format::event::{Event, LogPosition};
 use mortise_format::ids::LockId;
@@ -16,10 +16,8 @@ use mortise_format::lock::Status;
 use mortise_rpc::results::{LockEventKind, LockEventView, LockHistory, LockStatus};
 
 pub(super) async fn history(handle: &EngineHandle, lock_id: LockId) -> Answered {
-    let (history, signed) = match rooted(handle, Query::History(lock_id)).await? {
-        (Answer::History(history), signed) => (history, signed),
-        (_, signed) => return Ok(json(&()).read_at(signed)),
-    };
+    let Rooted { answer, signed } = rooted(handle, FindHistory(lock_id)).await?;
+    let Some(history) = answer else { return Ok(json(&()).read_at(signed)) };
     let frames = u32::try_from(frames(&history).count()).unwrap_or(u32::MAX);
     let cost = cost::FRAME.saturating_mul(frames);
     let answer = read_log(handle, cost, move |reader| async move {

@@ -1,13 +1,18 @@
 //! One function per method: query the engine, then render the answer.
 
 use super::reply::{
-    Answered, Json, at_position, closed, cost, json, not_found, read, read_log, refused, rendered,
-    rooted, serving, unexpected, unread,
+    Answered, Json, at_position, closed, cost, json, not_found, read, read_log, refused, rejection,
+    rendered, rooted, serving, unanswered, unexpected, unread,
 };
 use super::who_reads::{self, Viewer};
 use super::{application, attestation, freshness, history, info, lock_history, reading, render};
-use crate::api::{Answer, DraftLooksAt, DraftRequest, LockFilter, Query, Reply, TermsOf};
+use crate::api::{LockFilter, Reply, Swept};
 use crate::handle::EngineHandle;
+use crate::query::{
+    CreateDraft, DraftLooksAt, DraftRefused, FindBalance, FindHolds, FindLock, FindTerms,
+    FoundTerms, ListOpen, ListPage, LockOrDraft, LockPage, NewestStatement, PolicyInForce,
+    ProveEntry, Rooted, Simulate, SuggestNonce, TermsOf,
+};
 use mortise_core::body::CarriedStatement;
 use mortise_core::state::LeafKey;
 use mortise_format::command::{CancelForm, Command, SignedCancel};
@@ -50,12 +55,10 @@ async fn dispatched(handle: &EngineHandle, call: Call, viewer: Viewer) -> Answer
         Call::GetEnclaveId(_) => Ok(json(&serving(handle)?.identity.engine_id)),
         Call::GetEnclavePublicKey(_) => Ok(json(&serving(handle)?.identity.signer.address())),
         Call::GetEngineInfo(_) => info::engine(handle, viewer).await,
-        Call::GetPolicy(_) => match rooted(handle, Query::Policy).await? {
-            (Answer::Policy(policy), signed) => {
-                Ok(json(&PolicyResult::from(&*policy)).read_at(signed))
-            }
-            _ => Err(unexpected()),
-        },
+        Call::GetPolicy(_) => {
+            let Rooted { answer: policy, signed } = rooted(handle, PolicyInForce).await?;
+            Ok(json(&PolicyResult::from(&policy)).read_at(signed))
+        }
         Call::CreateLock(params) => create_lock(handle, params, viewer).await,
         Call::SignLock(params) => sign_lock(handle, params).await,
         Call::CommitLock(params) => logged(handle, params.into_command()).await,
@@ -68,10 +71,9 @@ async fn dispatched(handle: &EngineHandle, call: Call, viewer: Viewer) -> Answer
         Call::VerifyFulfillment(params) => verify_fulfillment(handle, params).await,
         Call::SimulateLock(params) => simulate(handle, params).await,
         Call::SuggestNonce(params) => {
-            match rooted(handle, Query::SuggestNonce(params.owner)).await? {
-                (Answer::Nonce(nonce), signed) => Ok(json(&NonceResult { nonce }).read_at(signed)),
-                _ => Err(unexpected()),
-            }
+            let Rooted { answer: nonce, signed } =
+                rooted(handle, SuggestNonce(params.owner)).await?;
+            Ok(json(&NonceResult { nonce }).read_at(signed))
         }
         Call::GetLock(params) => lock(handle, params.lock_id, viewer).await,
         Call::GetLockHistory(params) => {
@@ -84,12 +86,11 @@ async fn dispatched(handle: &EngineHandle, call: Call, viewer: Viewer) -> Answer
         Call::GetBalance(params) => balance(handle, params).await,
         Call::GetStateRoot(params) => state_root(handle, params).await,
         Call::GetProof(params) => proof(handle, params).await,
-        Call::CleanupExpiredLocks(_) => match read(handle, Query::Sweep).await? {
-            Answer::Swept(cleaned) => {
-                Ok(json(&CleanupResult { cleaned: u64::try_from(cleaned).unwrap_or(u64::MAX) }))
-            }
-            _ => Err(unexpected()),
-        },
+        Call::CleanupExpiredLocks(_) => {
+            let swept = handle.sweep().await.map_err(closed)?.map_err(unanswered)?;
+            let Swept(cleaned) = swept.answer;
+            Ok(json(&CleanupResult { cleaned: u64::try_from(cleaned).unwrap_or(u64::MAX) }))
+        }
         Call::GetReceipt(params) => history::receipt(handle, params, viewer).await,
         Call::GetCheckpoint(_) => history::checkpoint(handle).await,
         Call::GetConsistencyProof(params) => history::consistency(handle, params).await,
@@ -117,23 +118,23 @@ async fn logged(handle: &EngineHandle, command: Command) -> Answered {
     let about = About::of(&command);
     let told = |error: ErrorObject| about.tell(error);
     match handle.command(command).await.map_err(closed).map_err(told)? {
-        Reply::Logged(frame, index) => {
+        Ok(Reply::Logged(frame, index)) => {
             render::logged(identity, &frame, index).ok_or_else(unexpected)
         }
-        Reply::Recall(at) => {
+        Ok(Reply::Recall(at)) => {
             read_log(handle, cost::RECEIPT, move |reader| async move {
                 // The request was answered before and is not decided again, whatever the read says.
                 let shown = |error: ErrorObject| at_position(about.tell(error), at);
                 match reader.recall(at).await.map_err(|error| shown(unread(&error)))? {
-                    Reply::Logged(frame, index) => {
+                    Ok((frame, index)) => {
                         render::logged(reader.identity(), &frame, index).ok_or_else(unexpected)
                     }
-                    reply => Err(about.tell(refused(reply))),
+                    Err(rejected) => Err(about.tell(rejection(&rejected))),
                 }
             })
             .await
         }
-        reply => Err(about.tell(refused(reply))),
+        Err(why) => Err(about.tell(refused(why))),
     }
 }
 
@@ -202,11 +203,11 @@ impl About {
 
 /// A lock or draft. Who only knows the id of it sees what the id is good for.
 async fn lock(handle: &EngineHandle, lock_id: LockId, viewer: Viewer) -> Answered {
-    let (found, signed) = rooted(handle, Query::Lock(lock_id)).await?;
-    let (terms, found) = match &found {
-        Answer::Lock(lock) => (lock.terms.as_ref(), render::lock(lock)),
-        Answer::Draft(draft) => (&draft.terms, render::draft(draft)),
-        _ => return Ok(json(&()).read_at(signed)),
+    let Rooted { answer, signed } = rooted(handle, FindLock(lock_id)).await?;
+    let (terms, found) = match &answer {
+        Some(LockOrDraft::Lock(lock)) => (lock.terms.as_ref(), render::lock(lock)),
+        Some(LockOrDraft::Draft(draft)) => (&draft.terms, render::draft(draft)),
+        None => return Ok(json(&()).read_at(signed)),
     };
     let answer = match viewer.sees(&who_reads::parties_of(terms)) {
         true => json(&found),
@@ -225,16 +226,15 @@ async fn create_lock(handle: &EngineHandle, params: CreateLock, viewer: Viewer) 
         true => DraftLooksAt::Account,
         false => DraftLooksAt::Terms,
     };
-    let request =
-        DraftRequest { owner, asset, amount, expires_in, condition, request_id, looks_at };
-    match read(handle, Query::Draft(request)).await? {
+    let create = CreateDraft { owner, asset, amount, expires_in, condition, request_id, looks_at };
+    match read(handle, create).await? {
         // The typed data of a draft costs more than the draft.
-        Answer::Draft(draft) => {
+        Ok(draft) => {
             let text = move || render::created(&draft).ok_or_else(unexpected);
             rendered(handle, cost::DRAFT, text).await
         }
-        Answer::DraftsFull => Err(ErrorObject::overloaded(DRAFTS_RETRY_AFTER_MS)),
-        _ => Err(unexpected()),
+        Err(DraftRefused::PoolFull) => Err(ErrorObject::overloaded(DRAFTS_RETRY_AFTER_MS)),
+        Err(DraftRefused::Rejected(rejected)) => Err(rejection(&rejected)),
     }
 }
 
@@ -250,11 +250,9 @@ async fn sign_lock(handle: &EngineHandle, params: SignLock) -> Answered {
         }
         return logged(handle, Command::Approve { terms, signature }).await;
     }
-    match read(handle, Query::Terms(lock_id)).await? {
-        Answer::Terms(terms, _) => {
-            logged(handle, Command::Approve { terms: *terms, signature }).await
-        }
-        _ => Err(not_found(lock_id)),
+    match read(handle, FindTerms(lock_id)).await? {
+        Some(found) => logged(handle, Command::Approve { terms: found.terms, signature }).await,
+        None => Err(not_found(lock_id)),
     }
 }
 
@@ -277,14 +275,11 @@ async fn cancel_lock(handle: &EngineHandle, params: CancelLock) -> Answered {
     };
     let consent = SignedCancel { form, signature: params.signature };
     let other = params.beneficiary_signature.map(|signature| SignedCancel { form, signature });
-    match (read(handle, Query::Terms(params.lock_id)).await?, params.terms) {
-        (Answer::Terms(terms, TermsOf::Draft), _) => {
-            logged(handle, Command::CancelDraft { terms: *terms, consent }).await
-        }
-        (Answer::None, Some(terms)) => {
+    match (read(handle, FindTerms(params.lock_id)).await?, params.terms) {
+        (Some(FoundTerms { terms, of: TermsOf::Draft }), _) | (None, Some(terms)) => {
             logged(handle, Command::CancelDraft { terms, consent }).await
         }
-        _ => {
+        (Some(FoundTerms { of: TermsOf::Lock, .. }), _) | (None, None) => {
             let consents = std::iter::once(consent).chain(other).collect();
             logged(handle, Command::Cancel { lock_id: params.lock_id, consents }).await
         }
@@ -293,33 +288,25 @@ async fn cancel_lock(handle: &EngineHandle, params: CancelLock) -> Answered {
 
 /// No evidence can be checked yet, so every proof is refused; first the facts that need none.
 async fn verify_fulfillment(handle: &EngineHandle, params: VerifyFulfillment) -> Answered {
-    match rooted(handle, Query::Lock(params.lock_id)).await?.0 {
-        Answer::Lock(lock) if !lock.status.is_open() => {
+    match read(handle, FindLock(params.lock_id)).await? {
+        Some(LockOrDraft::Lock(lock)) if !lock.status.is_open() => {
             Err(Reject::AlreadyTerminal(lock.status).into())
         }
-        Answer::Lock(_) => Err(Reject::ProofInvalid.into()),
-        _ => Err(not_found(params.lock_id)),
+        Some(LockOrDraft::Lock(_)) => Err(Reject::ProofInvalid.into()),
+        Some(LockOrDraft::Draft(_)) | None => Err(not_found(params.lock_id)),
     }
 }
 
 async fn simulate(handle: &EngineHandle, params: SimulateLock) -> Answered {
-    match rooted(handle, Query::Simulate(Box::new(params))).await? {
-        (Answer::Simulated(Some(simulated)), signed) => {
-            Ok(json(&render::simulated(&simulated)).read_at(signed))
-        }
-        (Answer::Simulated(None), _) => Err(Reject::Validation(Field::Expires).into()),
-        _ => Err(unexpected()),
-    }
+    let Rooted { answer, signed } = rooted(handle, Simulate(params)).await?;
+    let simulated = answer.ok_or(Reject::Validation(Field::Expires))?;
+    Ok(json(&render::simulated(&simulated)).read_at(signed))
 }
 
 async fn active_locks(handle: &EngineHandle, owner: Address) -> Answered {
-    match rooted(handle, Query::OpenLocks(owner)).await? {
-        (Answer::Locks(locks, _), signed) => {
-            let text = move || Ok(json(&locks.iter().map(render::lock).collect::<Vec<_>>()));
-            Ok(rendered(handle, cost::OWNER_LOCKS, text).await?.read_at(signed))
-        }
-        _ => Err(unexpected()),
-    }
+    let Rooted { answer: LockPage { locks, .. }, signed } = rooted(handle, ListOpen(owner)).await?;
+    let text = move || Ok(json(&locks.iter().map(render::lock).collect::<Vec<_>>()));
+    Ok(rendered(handle, cost::OWNER_LOCKS, text).await?.read_at(signed))
 }
 
 async fn list_locks(handle: &EngineHandle, params: ListLocks) -> Answered {
@@ -328,7 +315,7 @@ async fn list_locks(handle: &EngineHandle, params: ListLocks) -> Answered {
         Some(LockStatus::Held(status)) => Some(status),
         // Drafts are no locks of the state: they are found by id alone.
         Some(LockStatus::Pending) => {
-            let (_, signed) = rooted(handle, Query::Statement).await?;
+            let signed = rooted(handle, NewestStatement).await?.signed;
             return Ok(json(&render::lock_list(&[], None)).read_at(signed));
         }
         None => None,
@@ -336,55 +323,41 @@ async fn list_locks(handle: &EngineHandle, params: ListLocks) -> Answered {
     let (open_only, limit) = (open == Some(true), usize::try_from(limit).unwrap_or(usize::MAX));
     let filter =
         LockFilter { owner, beneficiary, arbiter, status, open_only, after: cursor, limit };
-    match rooted(handle, Query::Locks(filter)).await? {
-        (Answer::Locks(locks, next), signed) => {
-            let text = move || Ok(json(&render::lock_list(&locks, next)));
-            Ok(rendered(handle, cost::PAGE, text).await?.read_at(signed))
-        }
-        _ => Err(unexpected()),
-    }
+    let Rooted { answer: LockPage { locks, next }, signed } =
+        rooted(handle, ListPage(filter)).await?;
+    let text = move || Ok(json(&render::lock_list(&locks, next)));
+    Ok(rendered(handle, cost::PAGE, text).await?.read_at(signed))
 }
 
 async fn locked_balance(handle: &EngineHandle, params: GetLockedBalance) -> Answered {
-    match rooted(handle, Query::Holds(params.owner, params.asset)).await? {
-        (Answer::Holds(holds), signed) => {
-            let text = move || render::locked_balance(&holds).ok_or_else(unexpected);
-            Ok(rendered(handle, cost::OWNER_LOCKS, text).await?.read_at(signed))
-        }
-        _ => Err(unexpected()),
-    }
+    let GetLockedBalance { owner, asset } = params;
+    let Rooted { answer: holds, signed } = rooted(handle, FindHolds { owner, asset }).await?;
+    let text = move || render::locked_balance(&holds).ok_or_else(unexpected);
+    Ok(rendered(handle, cost::OWNER_LOCKS, text).await?.read_at(signed))
 }
 
 async fn balance(handle: &EngineHandle, params: GetBalance) -> Answered {
-    match rooted(handle, Query::Balance(params.owner, params.asset)).await? {
-        (Answer::Balance(balance), signed) => {
-            let balance = render::balance(params.owner, params.asset, &balance, &signed);
-            Ok(json(&balance).read_at(signed))
-        }
-        _ => Err(unexpected()),
-    }
+    let GetBalance { owner, asset } = params;
+    let Rooted { answer, signed } = rooted(handle, FindBalance { owner, asset }).await?;
+    let balance = render::balance(owner, asset, &answer, &signed);
+    Ok(json(&balance).read_at(signed))
 }
 
 async fn state_root(handle: &EngineHandle, params: GetStateRoot) -> Answered {
-    let signed = match params.at_seq {
-        None => match rooted(handle, Query::Statement).await? {
-            (Answer::Statement, signed) => signed,
-            _ => return Err(unexpected()),
-        },
-        Some(seq) => {
-            return read_log(handle, cost::PROOF, move |reader| async move {
-                let signed = reader.statement_at(seq).await.map_err(|error| unread(&error))?;
-                let beyond = || {
-                    ErrorObject::new(Code::InvalidParams)
-                        .with_message("atSeq is beyond the last released frame")
-                        .with("field", "atSeq")
-                };
-                Ok(rendered_root(&signed.ok_or_else(beyond)?, params.signed))
-            })
-            .await;
-        }
+    let Some(seq) = params.at_seq else {
+        let signed = rooted(handle, NewestStatement).await?.signed;
+        return Ok(rendered_root(&signed, params.signed).read_at(signed));
     };
-    Ok(rendered_root(&signed, params.signed).read_at(signed))
+    read_log(handle, cost::PROOF, move |reader| async move {
+        let signed = reader.statement_at(seq).await.map_err(|error| unread(&error))?;
+        let beyond = || {
+            ErrorObject::new(Code::InvalidParams)
+                .with_message("atSeq is beyond the last released frame")
+                .with("field", "atSeq")
+        };
+        Ok(rendered_root(&signed.ok_or_else(beyond)?, params.signed))
+    })
+    .await
 }
 
 fn rendered_root(signed: &CarriedStatement, with_signature: bool) -> Json {
@@ -409,10 +382,6 @@ async fn proof(handle: &EngineHandle, params: GetProof) -> Answered {
     if let Some(seq) = params.seq {
         return history::proof_at(handle, key, seq).await;
     }
-    match rooted(handle, Query::Proof(key)).await? {
-        (Answer::Proof(proof), signed) => {
-            Ok(json(&render::proof(&engine_id, &proof, &signed)).read_at(signed))
-        }
-        _ => Err(unexpected()),
-    }
+    let Rooted { answer: proof, signed } = rooted(handle, ProveEntry(key)).await?;
+    Ok(json(&render::proof(&engine_id, &proof, &signed)).read_at(signed))
 }

@@ -7,9 +7,9 @@
 
 use super::history;
 use super::reply::{Answered, closed, cost, json, read, read_log, to_text, unexpected, unread};
-use crate::api::{Answer, Query, ReadingsAnswer};
 use crate::handle::{EngineHandle, SubmitError};
 use crate::phase::Phase;
+use crate::query::FindReadings;
 use crate::reader::{Reader, Readers};
 use crate::reading::ReadingError;
 use mortise_core::machine::EpochRecord;
@@ -27,7 +27,7 @@ use mortise_rpc::{Base64, ErrorObject, HexBytes};
 use std::time::Duration;
 
 pub(super) async fn keys(handle: &EngineHandle, params: GetReadingKeys) -> Answered {
-    let ReadingsAnswer { readings, epochs } = readings(handle, params.reader).await?;
+    let readings = readings(handle, params.reader).await?;
     read_log(handle, cost::KEYS, move |reader| async move {
         let wanted =
             |r: &&GrantedReading| params.request_id.is_none_or(|id| id == r.grant.request.id);
@@ -35,8 +35,9 @@ pub(super) async fn keys(handle: &EngineHandle, params: GetReadingKeys) -> Answe
         let from = params.from_epoch.unwrap_or(0);
         let is_inside =
             |record: &EpochRecord| granted.grant.covers(record.epoch) && record.epoch >= from;
-        let mut inside: Vec<EpochRecord> = epochs.into_iter().filter(is_inside).collect();
-        let next_epoch = next_page(&mut inside).map(|record| record.epoch);
+        let inside = reader.epochs().iter().filter(|record| is_inside(record));
+        let (inside, next) = page(inside);
+        let next_epoch = next.map(|record| record.epoch);
         let reading = reader.reading();
         let sealed = reading.seal_epochs(&params.reader, granted.at, &inside).await;
         let sealed = sealed.map_err(refused)?;
@@ -54,15 +55,15 @@ pub(super) async fn keys(handle: &EngineHandle, params: GetReadingKeys) -> Answe
     .await
 }
 
-/// Truncates epochs to those of one answer. Returns the first that is left out.
-fn next_page<T>(epochs: &mut Vec<T>) -> Option<T> {
-    let most = READING_EPOCHS_MAX.min(epochs.len());
-    epochs.drain(most..).next()
+/// The epochs of one answer, and the first that is left out.
+fn page<T>(mut epochs: impl Iterator<Item = T>) -> (Vec<T>, Option<T>) {
+    let page = epochs.by_ref().take(READING_EPOCHS_MAX).collect();
+    (page, epochs.next())
 }
 
 /// The receipt of the event at a place, sealed to a reader whose rights cover its epoch.
 pub(super) async fn receipt(handle: &EngineHandle, at: LogPosition, to: Bytes32) -> Answered {
-    let readings = readings(handle, to).await?.readings;
+    let readings = readings(handle, to).await?;
     read_log(handle, cost::RECEIPT, move |reader| async move {
         let (answer, frame, _) = history::receipt_at(&reader, Some(at)).await?;
         let epoch = frame.signed().statement.epoch;
@@ -164,12 +165,12 @@ pub(super) fn result(
 async fn open(
     reader: &Reader,
     to: Bytes32,
-    readings: &ReadingsAnswer,
+    readings: &[GrantedReading],
     frames: &mut Vec<Frame>,
 ) -> Result<Option<FrameKeysView>, ErrorObject> {
     let covered = |frame: &Frame| {
         let epoch = frame.header().epoch;
-        readings.readings.iter().any(|granted| granted.grant.covers(epoch))
+        readings.iter().any(|granted| granted.grant.covers(epoch))
     };
     let open_count = frames.iter().take_while(|frame| covered(frame)).count();
     if open_count == 0 && !frames.is_empty() {
@@ -179,7 +180,7 @@ async fn open(
     if frames.is_empty() {
         return Ok(None);
     }
-    let sealed = reader.reading().seal_frames(&to, frames, &readings.epochs).await;
+    let sealed = reader.reading().seal_frames(&to, frames, reader.epochs()).await;
     let sealed = sealed.map_err(refused)?;
     Ok(Some(FrameKeysView {
         reader: to,
@@ -189,12 +190,12 @@ async fn open(
 }
 
 /// The durable rights of a reader.
-async fn readings(handle: &EngineHandle, reader: Bytes32) -> Result<ReadingsAnswer, ErrorObject> {
-    match read(handle, Query::Readings(reader)).await? {
-        Answer::Readings(answer) if answer.readings.is_empty() => Err(not_granted()),
-        Answer::Readings(answer) => Ok(*answer),
-        _ => Err(unexpected()),
-    }
+async fn readings(
+    handle: &EngineHandle,
+    reader: Bytes32,
+) -> Result<Vec<GrantedReading>, ErrorObject> {
+    let readings = read(handle, FindReadings(reader)).await?;
+    if readings.is_empty() { Err(not_granted()) } else { Ok(readings) }
 }
 
 fn view(granted: &GrantedReading) -> ReadingGrantView {
@@ -233,9 +234,8 @@ mod tests {
             (READING_EPOCHS_MAX + 1, Some(READING_EPOCHS_MAX)),
             (READING_EPOCHS_MAX + 9, Some(READING_EPOCHS_MAX)),
         ] {
-            let mut epochs: Vec<usize> = (0..count).collect();
-            assert_eq!(next_page(&mut epochs), next, "{count}");
-            assert_eq!(epochs, (0..count.min(READING_EPOCHS_MAX)).collect::<Vec<_>>());
+            let within = (0..count.min(READING_EPOCHS_MAX)).collect();
+            assert_eq!(page(0..count), (within, next), "{count}");
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Renders typed answers as results of the wire.
 
 use super::reply::{Json, json};
-use crate::api::{BalanceAnswer, HoldsAnswer, ProofAnswer, ReleasedFrame, Simulated};
+use crate::api::ReleasedFrame;
 use crate::drafts::Draft;
 use crate::keyring::Identity;
+use crate::query::{BalanceAnswer, HoldsAnswer, ProofAnswer, Simulated};
 use mortise_core::body::CarriedStatement;
 use mortise_core::promise::Promise;
 use mortise_core::state::locks::{Leg, Lock};

@@ -1,8 +1,9 @@
 //! Queries to the engine, and the errors that all methods share.
 
-use crate::api::{Answer, DecisionTime, Query, Rejected, Reply};
+use crate::api::{DecisionTime, NotDone, Rejected, Stopped};
 use crate::handle::{EngineHandle, Serving, SubmitError};
 use crate::phase::Phase;
+use crate::query::{Query, Rooted};
 use crate::reader::{ReadError, Reader};
 use mortise_core::body::CarriedStatement;
 use mortise_format::errors::Code;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 pub(super) struct Json {
     pub(super) result: Vec<u8>,
     /// The statement about the frame whose state was read, for an answer about now.
-    pub(super) read_at: Option<Box<CarriedStatement>>,
+    pub(super) read_at: Option<Arc<CarriedStatement>>,
     /// What goes beside the result of an answer about now, as JSON text.
     pub(super) freshness: Option<Vec<u8>>,
 }
@@ -29,8 +30,8 @@ impl Json {
     }
 
     /// Names the frame whose state was read. Every answer about now does.
-    pub(super) fn read_at(self, signed: CarriedStatement) -> Self {
-        Self { read_at: Some(Box::new(signed)), ..self }
+    pub(super) fn read_at(self, signed: Arc<CarriedStatement>) -> Self {
+        Self { read_at: Some(signed), ..self }
     }
 }
 
@@ -109,7 +110,7 @@ pub(super) fn at_position(error: ErrorObject, at: LogPosition) -> ErrorObject {
     error.with("at", serde_json::json!({ "seq": at.seq, "index": at.index }))
 }
 
-fn rejection(rejected: &Rejected) -> ErrorObject {
+pub(super) fn rejection(rejected: &Rejected) -> ErrorObject {
     let Rejected { reject, is_final, logged, decided } = *rejected;
     let error = ErrorObject::from(reject).with("final", is_final).with("retryable", !is_final);
     let error = match logged {
@@ -125,31 +126,36 @@ fn rejection(rejected: &Rejected) -> ErrorObject {
     }
 }
 
-pub(super) fn refused(reply: Reply) -> ErrorObject {
-    match reply {
-        Reply::Refused(rejected) => rejection(&rejected),
-        Reply::NotDurable => ErrorObject::new(Code::NotDurable),
+/// The error of a command that was not executed.
+pub(super) fn refused(why: NotDone) -> ErrorObject {
+    match why {
+        NotDone::Refused(rejected) => rejection(&rejected),
+        NotDone::Stopped(stopped) => unanswered(stopped),
+    }
+}
+
+pub(super) fn unanswered(stopped: Stopped) -> ErrorObject {
+    match stopped {
+        Stopped::NotDurable => ErrorObject::new(Code::NotDurable),
         // The writer stopped and the engine restarts: the request had no effect.
-        Reply::Fault => ErrorObject::not_ready("restarting"),
-        _ => unexpected(),
+        Stopped::Fault => ErrorObject::not_ready("restarting"),
     }
 }
 
-pub(super) async fn read(handle: &EngineHandle, query: Query) -> Result<Answer, ErrorObject> {
-    match handle.query(query).await.map_err(closed)? {
-        Reply::Read(answer) => Ok(answer),
-        reply => Err(refused(reply)),
-    }
-}
-
-pub(super) async fn rooted(
+/// Asks the writer. The answer rests on the frame that comes with it.
+pub(super) async fn rooted<Q: Query>(
     handle: &EngineHandle,
-    query: Query,
-) -> Result<(Answer, CarriedStatement), ErrorObject> {
-    match handle.query(query).await.map_err(closed)? {
-        Reply::Rooted(answer, statement) => Ok((answer, *statement)),
-        reply => Err(refused(reply)),
-    }
+    query: Q,
+) -> Result<Rooted<Q::Answer>, ErrorObject> {
+    handle.query(query).await.map_err(closed)?.map_err(unanswered)
+}
+
+/// The same, for an answer that names no frame.
+pub(super) async fn read<Q: Query>(
+    handle: &EngineHandle,
+    query: Q,
+) -> Result<Q::Answer, ErrorObject> {
+    Ok(rooted(handle, query).await?.answer)
 }
 
 /// The error for an unknown lock id.

@@ -13,8 +13,8 @@
 //! nothing. A signature is recovered in the queue of admission, at the caller's cost.
 
 use super::reply::{closed, read, serving, unexpected};
-use crate::api::{Answer, Query, TermsOf};
 use crate::handle::{EngineHandle, Serving};
+use crate::query::{FindTerms, FoundTerms, TermsOf};
 use mortise_format::errors::Code;
 use mortise_format::event::Event;
 use mortise_format::ids::{Address, LockId};
@@ -68,10 +68,8 @@ impl Viewer {
         if self.is_public() {
             return Ok(());
         }
-        match read(handle, Query::Terms(lock_id)).await? {
-            Answer::Terms(terms, TermsOf::Lock) if !self.is_one_of(&parties_of(&terms)) => {
-                Err(unauthorized())
-            }
+        match of_lock(handle, lock_id).await? {
+            Some(terms) if !self.is_one_of(&parties_of(&terms)) => Err(unauthorized()),
             _ => Ok(()),
         }
     }
@@ -87,11 +85,18 @@ impl Viewer {
             return Ok(());
         }
         let Some(lock_id) = lock else { return Err(unauthorized()) };
-        match read(handle, Query::Terms(lock_id)).await? {
-            Answer::Terms(terms, TermsOf::Lock) if self.is_one_of(&parties_of(&terms)) => Ok(()),
+        match of_lock(handle, lock_id).await? {
+            Some(terms) if self.is_one_of(&parties_of(&terms)) => Ok(()),
             _ => Err(unauthorized()),
         }
     }
+}
+
+/// The terms of a lock in the state.
+async fn of_lock(handle: &EngineHandle, lock_id: LockId) -> Result<Option<LockTerms>, ErrorObject> {
+    let found = read(handle, FindTerms(lock_id)).await?;
+    let is_lock = |found: &FoundTerms| found.of == TermsOf::Lock;
+    Ok(found.filter(is_lock).map(|found| found.terms))
 }
 
 /// Checks who asks, and refuses what is not for them.

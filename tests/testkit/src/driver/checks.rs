@@ -3,8 +3,10 @@
 use super::Driver;
 use mortise_core::body::{ClearBody, SealedBody};
 use mortise_core::seal;
-use mortise_engine::api::{Reply, Token};
+use mortise_engine::api::{NotDone, Replied, Reply, Token};
+use mortise_engine::query::Leaving;
 use mortise_format::codec;
+use mortise_format::eip712::RootStatement;
 use mortise_format::event::Event;
 use mortise_format::frame::Frame;
 
@@ -25,27 +27,32 @@ impl Driver {
         }
     }
 
-    /// An answer leaves only when everything that it rests on is durable.
-    pub(super) fn check_leaving(&mut self, token: Token, reply: &Reply) {
+    /// A reply to a command leaves only when everything that it rests on is durable.
+    pub(super) fn check_reply(&mut self, token: Token, replied: &Replied) {
+        match replied {
+            Err(NotDone::Stopped(_)) => drop(self.rests_on.remove(&token)),
+            Ok(Reply::Logged(frame, _)) => self.check_leaving(token, Some(frame.statement())),
+            Err(NotDone::Refused(_)) | Ok(Reply::Recall(_)) => self.check_leaving(token, None),
+        }
+    }
+
+    /// The same for the answer to a query or a sweep, and for the statement that it carries.
+    pub(super) fn check_answer(&mut self, token: Token, leaving: &Leaving) {
+        match leaving.statement() {
+            Err(_) => drop(self.rests_on.remove(&token)),
+            Ok(signed) => self.check_leaving(token, Some(&signed.statement)),
+        }
+    }
+
+    fn check_leaving(&mut self, token: Token, about: Option<&RootStatement>) {
         let rests_on = self.rests_on.remove(&token);
         if self.host_lies {
             return;
         }
-        match reply {
-            Reply::NotDurable | Reply::Fault => return,
-            Reply::Logged(frame, _) => {
-                let statement = frame.statement();
-                let durable = self.disk.holds(statement.seq, &statement.frame_digest);
-                assert!(durable, "an answer about frame {} left before it", statement.seq);
-                self.check_witnessed(statement.seq);
-            }
-            Reply::Rooted(_, signed) => {
-                let statement = &signed.statement;
-                let durable = self.disk.holds(statement.seq, &statement.frame_digest);
-                assert!(durable, "a root of frame {} left before it", statement.seq);
-                self.check_witnessed(statement.seq);
-            }
-            Reply::Refused(_) | Reply::Read(_) | Reply::Recall(_) => {}
+        if let Some(statement) = about {
+            let durable = self.disk.holds(statement.seq, &statement.frame_digest);
+            assert!(durable, "an answer about frame {} left before it", statement.seq);
+            self.check_witnessed(statement.seq);
         }
         if let Some(seq) = rests_on {
             self.check_durable(seq);

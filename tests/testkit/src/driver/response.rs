@@ -2,7 +2,7 @@
 
 use mortise_core::body::CarriedStatement;
 use mortise_core::promise::Promise;
-use mortise_engine::api::Reply;
+use mortise_engine::api::{Replied, Reply};
 use mortise_format::event::Event;
 use mortise_format::ids::Signature;
 
@@ -26,8 +26,10 @@ impl Response {
     ///
     /// # Panics
     /// For replies to commands that were not logged.
-    pub fn of(reply: &Reply) -> Self {
-        let Reply::Logged(frame, index) = reply else { panic!("{reply:?} is about no event") };
+    pub fn of(replied: &Replied) -> Self {
+        let Ok(Reply::Logged(frame, index)) = replied else {
+            panic!("{replied:?} is about no event")
+        };
         let proof = frame.event(*index).expect("the frame has the event");
         Self {
             signed: frame.signed().clone(),

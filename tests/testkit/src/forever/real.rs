@@ -3,8 +3,9 @@
 use super::{Effect, Form, Keeper, LOCK_S_MAX, Signed};
 use crate::driver::{Driver, Response};
 use crate::keys::Party;
-use mortise_engine::api::{Answer, Query, Reply};
+use mortise_engine::api::{NotDone, Replied};
 use mortise_engine::pipeline::Settings;
+use mortise_engine::query::SuggestNonce;
 use mortise_format::command::CancelForm;
 use mortise_format::eip712::Request;
 use mortise_format::errors::Code;
@@ -41,15 +42,15 @@ impl Real {
         Self { driver, answered: BTreeSet::new(), uses: 0, forgot: 0 }
     }
 
-    fn effect_of(&mut self, reply: &Reply) -> Effect {
+    fn effect_of(&mut self, replied: &Replied) -> Effect {
         let refused = |code| match code {
             Code::NonceUsed => Effect::NonceRefused,
             _ => Effect::Nothing,
         };
-        if let Reply::Refused(reject) = reply {
+        if let Err(NotDone::Refused(reject)) = replied {
             return refused(reject.reject.code());
         }
-        let response = Response::of(reply);
+        let response = Response::of(replied);
         let at = LogPosition { seq: response.seq(), index: response.index };
         if !self.answered.insert(at) {
             return Effect::Nothing;
@@ -69,7 +70,7 @@ impl Keeper for Real {
         let principals = |real: &Self| real.driver.pipeline().machine().state().principal_count();
         let before = principals(self);
         self.driver.now_ms = now_s * 1000;
-        self.driver.read(Query::Sweep);
+        self.driver.sweep();
         self.forgot += u32::from(principals(self) < before);
     }
 
@@ -78,10 +79,7 @@ impl Keeper for Real {
     }
 
     fn suggested(&mut self, owner: Party) -> u64 {
-        match self.driver.read(Query::SuggestNonce(owner.address())) {
-            Reply::Rooted(Answer::Nonce(nonce), _) => nonce,
-            other => panic!("{other:?} is no nonce"),
-        }
+        self.driver.read(SuggestNonce(owner.address())).answer
     }
 
     fn other(&self, rng: &mut Rng, suggested: u64) -> u64 {
@@ -105,13 +103,13 @@ impl Keeper for Real {
                 signer.cancel_draft(by, terms, CancelForm::Consent(request))
             }
         };
-        let reply = self.driver.answer(&asked);
-        self.effect_of(&reply)
+        let replied = self.driver.answer(&asked);
+        self.effect_of(&replied)
     }
 
     fn release(&mut self, terms: &LockTerms, request: Request) {
         let signer = self.driver.signer();
         let lock_id: LockId = signer.lock_id(terms);
-        self.driver.answer(&signer.release(Party::Beneficiary, lock_id, request));
+        drop(self.driver.answer(&signer.release(Party::Beneficiary, lock_id, request)));
     }
 }
