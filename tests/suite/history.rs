@@ -10,7 +10,7 @@ use mortise_core::state::LeafKey;
 use mortise_engine::api::{NotDone, Reply};
 use mortise_engine::pipeline::Settings;
 use mortise_engine::query::{FindGrant, FindRequest, ProveEntryAt};
-use mortise_engine::reader::{LogProof, TileError, complete};
+use mortise_engine::reader::{EventProof, TileError, complete};
 use mortise_format::command::CancelForm;
 use mortise_format::event::{Event, LogPosition};
 use mortise_format::frame::LEAF_BYTES;
@@ -58,7 +58,7 @@ fn trade(driver: &mut Driver, count: u64) -> Vec<LockId> {
 
 /// The receipt of an event, as `getReceipt` finds it: its position from the state, the rest from
 /// the log.
-fn receipt_of(driver: &mut Driver, of: GetReceipt) -> Option<LogProof> {
+fn receipt_of(driver: &mut Driver, of: GetReceipt) -> Option<EventProof> {
     let at = match of {
         GetReceipt::At(at) | GetReceipt::ForReader { at, .. } => at,
         GetReceipt::Lock(lock_id) => driver.read(FindGrant(lock_id)).answer?,
@@ -67,7 +67,7 @@ fn receipt_of(driver: &mut Driver, of: GetReceipt) -> Option<LogProof> {
     now(driver.reader().receipt(at)).expect("it is read")
 }
 
-fn shown(driver: &mut Driver, of: GetReceipt) -> LogProof {
+fn shown(driver: &mut Driver, of: GetReceipt) -> EventProof {
     receipt_of(driver, of).expect("it is in the log")
 }
 
@@ -84,11 +84,11 @@ fn at(seq: u64, index: u32) -> GetReceipt {
 
 fn frame_is_shown(driver: &mut Driver, seq: u64) {
     let shown = shown(driver, at(seq, 0));
-    let (frame, _) = shown.event.as_ref().expect("a receipt has an event");
+    let frame = &shown.frame;
     let newest = verified(driver, &shown.newest).head();
     let stated = verified(driver, frame.signed());
     let leaf = mortise_format::codec::encode(frame.leaf());
-    let found = receipt::verify_frame(&stated, &leaf, &shown.paths[0], &newest);
+    let found = receipt::verify_frame(&stated, &leaf, &shown.path, &newest);
     assert_eq!(found.map(|frame| frame.inclusion().index()), Ok(seq));
 }
 
@@ -116,17 +116,18 @@ fn sizes_of_every_age_are_consistent_and_impossible_ones_are_refused() {
     for (from, to) in [(1, 2), (1, size), (255, 257), (256, 512), (300, 530), (513, size)] {
         let shown = now(driver.reader().consistency(from, Some(to))).expect("it is read");
         let shown = shown.expect("the log has these sizes");
-        let [path, from_root, to_root] = &shown.paths[..] else { panic!("{shown:?}") };
+        assert_eq!((shown.from.size, shown.to.size), (from, to));
+        let (from_root, to_root) = (shown.from.root.0, shown.to.root.0);
         let stated = |driver: &Driver, size: u64| {
             driver.statement(size - 1).map(|s| s.statement.history_root.0)
         };
-        assert_eq!(stated(&driver, from), Some(from_root[0]));
-        assert_eq!(stated(&driver, to), Some(to_root[0]));
-        assert_eq!(verify_consistency(&from_root[0], from, &to_root[0], to, path), Ok(()));
+        assert_eq!(stated(&driver, from), Some(from_root));
+        assert_eq!(stated(&driver, to), Some(to_root));
+        assert_eq!(verify_consistency(&from_root, from, &to_root, to, &shown.path), Ok(()));
     }
     let whole = now(driver.reader().consistency(size, None)).expect("it is read");
     let whole = whole.expect("the log has this size");
-    assert_eq!((whole.paths[0].len(), &whole.paths[1]), (0, &whole.paths[2]));
+    assert_eq!((whole.path.len(), whole.from), (0, whole.to));
     for (from, to) in [(0, None), (0, Some(0)), (5, Some(4)), (1, Some(size + 1)), (size + 1, None)]
     {
         let found = now(driver.reader().consistency(from, to)).expect("nothing is read");
@@ -149,12 +150,12 @@ fn request_for_a_missing_frame_is_refused_and_stops_nothing() {
     let by_lock = shown(&mut driver, GetReceipt::Lock(locks[1]));
     let of = GetReceipt::Request(Party::Owner.address(), request(1).id);
     let by_request = shown(&mut driver, of);
-    let event = |shown: &LogProof| {
-        let (frame, index) = shown.event.as_ref().expect("a receipt has an event");
+    let event = |shown: &EventProof| {
+        let EventProof { frame, index, .. } = shown;
         (frame.statement().seq, *index, frame.event(*index).map(|event| event.bytes))
     };
     assert_eq!(event(&by_lock), event(&by_request));
-    let (frame, index) = by_lock.event.expect("a receipt has an event");
+    let EventProof { frame, index, .. } = by_lock;
     assert!(matches!(frame.decoded(index), Some(Event::LocksGranted { .. })));
 }
 
@@ -167,7 +168,7 @@ fn remembered_reject_has_a_receipt() {
     assert!(matches!(driver.answer(&refused), Err(NotDone::Refused(_))));
     let of = GetReceipt::Request(Party::Owner.address(), request(7).id);
     let shown = shown(&mut driver, of);
-    let (frame, index) = shown.event.expect("a reject is an event");
+    let EventProof { frame, index, .. } = shown;
     assert!(matches!(frame.decoded(index), Some(Event::CommandRefused { .. })));
 }
 

@@ -31,7 +31,7 @@ mod view;
 
 pub use error::ReadError;
 pub use frames::ReadStore;
-pub use proofs::LogProof;
+pub use proofs::{ConsistencyProof, EventProof};
 pub use threads::Readers;
 pub use tiles::{TileError, complete};
 pub use view::{Released, ReleasedView};
@@ -199,15 +199,14 @@ impl Reader {
     ///
     /// # Errors
     /// [`ReadError`].
-    pub async fn receipt(&self, at: LogPosition) -> Result<Option<LogProof>, ReadError> {
+    pub async fn receipt(&self, at: LogPosition) -> Result<Option<EventProof>, ReadError> {
         let newest = self.newest()?;
         let size = newest.statement.history_size;
         let plan = self.view.archive(|archive| archive.inclusion(at.seq, size));
         let Some(plan) = plan else { return Ok(None) };
         let Some((released, _)) = self.event(at).await? else { return Ok(None) };
-        let paths = self.complete(at.seq, &[plan]).await?;
-        let event = Some((Arc::new(released), at.index));
-        Ok(Some(LogProof { newest, paths, event }))
+        let [path] = self.complete(at.seq, &[plan]).await?;
+        Ok(Some(EventProof { newest, path, frame: Arc::new(released), index: at.index }))
     }
 }
 

@@ -1,28 +1,38 @@
 //! Proofs about the history of the newest released frame.
 
+use super::tiles::Hash;
 use super::{ReadError, Reader};
 use crate::checkpoint;
 use crate::released::ReleasedFrame;
 use mortise_core::body::CarriedStatement;
 use mortise_core::history::archive::Plan;
+use mortise_format::ids::Root;
 use mortise_format::merkle::history::TreeHead;
 use std::sync::Arc;
 
-/// A proof about the log, in the history of the newest released frame.
+/// An event of the log, in the history of the newest released frame.
 #[derive(Debug, Clone)]
-pub struct LogProof {
+pub struct EventProof {
     /// The statement about the newest released frame.
     pub newest: CarriedStatement,
-    /// Paths and roots, in the order that the query needs.
-    pub paths: Vec<Vec<[u8; 32]>>,
-    /// The event to prove: its frame and its index there.
-    pub event: Option<(Arc<ReleasedFrame>, u32)>,
+    /// Inclusion path of the event's frame.
+    pub path: Vec<Hash>,
+    pub frame: Arc<ReleasedFrame>,
+    /// The event's index in its frame.
+    pub index: u32,
+}
+
+/// Two sizes of the log, the first a prefix of the second.
+#[derive(Debug, Clone)]
+pub struct ConsistencyProof {
+    pub from: TreeHead,
+    pub to: TreeHead,
+    pub path: Vec<Hash>,
 }
 
 impl Reader {
     /// Proof that the log of `from` frames is a prefix of the log of `to` frames, the newest one if
-    /// absent: the path, the root of `from` and the root of `to`. `None` for sizes that the
-    /// released log does not have.
+    /// absent. `None` for sizes that the released log does not have.
     ///
     /// # Errors
     /// [`ReadError`].
@@ -30,26 +40,32 @@ impl Reader {
         &self,
         from: u64,
         to: Option<u64>,
-    ) -> Result<Option<LogProof>, ReadError> {
-        let newest = self.newest()?;
-        let size = newest.statement.history_size;
+    ) -> Result<Option<ConsistencyProof>, ReadError> {
+        let size = self.newest()?.statement.history_size;
         let to = to.unwrap_or(size);
         let plans = self.view.archive(|archive| {
             let path = (to <= size).then(|| archive.consistency(from, to)).flatten()?;
             Some([path, archive.root(from)?, archive.root(to)?])
         });
         let Some(plans) = plans else { return Ok(None) };
-        let paths = self.complete(from.saturating_sub(1), &plans).await?;
-        Ok(Some(LogProof { newest, paths, event: None }))
+        let seq = from.saturating_sub(1);
+        let [path, from_root, to_root] = self.complete(seq, &plans).await?;
+        let head = |size, root: &[Hash]| match root {
+            [root] => Ok(TreeHead { size, root: Root(*root) }),
+            // Not in memory that works: the plan of a root has one hash.
+            _ => Err(ReadError::Damaged { seq }),
+        };
+        let (from, to) = (head(from, &from_root)?, head(to, &to_root)?);
+        Ok(Some(ConsistencyProof { from, to, path }))
     }
 
     /// The hashes of a path that was planned elsewhere. `seq` is a frame of it, for the error.
     ///
     /// # Errors
     /// [`ReadError`].
-    pub async fn path(&self, seq: u64, plan: Plan) -> Result<Vec<[u8; 32]>, ReadError> {
-        let mut paths = self.complete(seq, &[plan]).await?;
-        Ok(paths.pop().unwrap_or_default())
+    pub async fn path(&self, seq: u64, plan: Plan) -> Result<Vec<Hash>, ReadError> {
+        let [path] = self.complete(seq, &[plan]).await?;
+        Ok(path)
     }
 
     /// The newest statement and the checkpoint about its history.

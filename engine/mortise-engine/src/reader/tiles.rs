@@ -11,7 +11,7 @@ use std::sync::MutexGuard;
 
 const _: () = assert!(TILE_LEAVES == STORE_LEAVES_MAX as u64);
 
-type Hash = [u8; 32];
+pub(super) type Hash = [u8; 32];
 
 /// The last tiles that were used. Their leaves are proven to be those of this log.
 #[derive(Debug, Default)]
@@ -73,19 +73,22 @@ async fn read_tile(store: &dyn LogStore, tile: &Tile) -> Result<Vec<Hash>, TileE
 impl Reader {
     /// Completes plans. Tiles come from the cache, else from the store, at most twice. `seq` is the
     /// frame that is read, for the error.
-    pub(super) async fn complete(
+    pub(super) async fn complete<const N: usize>(
         &self,
         seq: u64,
-        plans: &[Plan],
-    ) -> Result<Vec<Vec<Hash>>, ReadError> {
+        plans: &[Plan; N],
+    ) -> Result<[Vec<Hash>; N], ReadError> {
         let mut leaves = TileLeaves::new();
         for tile in plans.iter().flat_map(Plan::tiles) {
             if let Entry::Vacant(missing) = leaves.entry(tile.number) {
                 missing.insert(self.tile(seq, tile).await?);
             }
         }
-        let completed = plans.iter().map(|plan| plan.complete(&leaves)).collect::<Result<_, _>>();
-        completed.map_err(|_| self.is_damaged(seq))
+        let mut completed = [const { Vec::new() }; N];
+        for (hashes, plan) in completed.iter_mut().zip(plans) {
+            *hashes = plan.complete(&leaves).map_err(|_| self.is_damaged(seq))?;
+        }
+        Ok(completed)
     }
 
     async fn tile(&self, seq: u64, tile: &Tile) -> Result<Vec<Hash>, ReadError> {

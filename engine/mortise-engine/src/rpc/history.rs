@@ -8,12 +8,12 @@ use super::{reading, render};
 use crate::api::ReleasedFrame;
 use crate::handle::EngineHandle;
 use crate::query::{FindGrant, FindRequest, ProveEntryAt};
-use crate::reader::{LogProof, Reader};
+use crate::reader::{ConsistencyProof, EventProof, Reader};
 use mortise_core::machine::RootNotKept;
 use mortise_core::state::LeafKey;
 use mortise_format::errors::Code;
 use mortise_format::event::LogPosition;
-use mortise_format::ids::{Bytes32, Root};
+use mortise_format::ids::Bytes32;
 use mortise_format::merkle::history::TreeHead;
 use mortise_format::tlog_proof::proof_text;
 use mortise_rpc::ErrorObject;
@@ -65,15 +65,14 @@ pub(super) async fn receipt_at(
     let Some(at) = at else { return Err(not_in_log(reader)) };
     let found = reader.receipt(at).await.map_err(|error| unread(&error))?;
     let found = found.ok_or_else(|| not_in_log(reader))?;
-    let note = reader.note_of(&found.newest).map_err(|error| unread(&error))?;
-    let [path] = paths(&found)?;
-    let (frame, index) = found.event.as_ref().ok_or_else(unexpected)?;
-    let receipt = render::receipt(frame, *index).ok_or_else(unexpected)?;
-    let TreeHead { size, root } = head(&found);
-    let tlog_proof = proof_text(receipt.seq, path, &note);
-    let inclusion = InclusionView { size, root, path: hashes(path) };
+    let EventProof { newest, path, frame, index } = found;
+    let note = reader.note_of(&newest).map_err(|error| unread(&error))?;
+    let receipt = render::receipt(&frame, index).ok_or_else(unexpected)?;
+    let (size, root) = (newest.statement.history_size, newest.statement.history_root);
+    let tlog_proof = proof_text(receipt.seq, &path, &note);
+    let inclusion = InclusionView { size, root, path: hashes(&path) };
     let answer = json(&ReceiptResult { receipt, inclusion, tlog_proof });
-    Ok((answer, Arc::clone(frame), *index))
+    Ok((answer, frame, index))
 }
 
 pub(super) async fn checkpoint(handle: &EngineHandle) -> Answered {
@@ -96,14 +95,10 @@ pub(super) async fn consistency(handle: &EngineHandle, params: GetConsistencyPro
     read_log(handle, cost::PROOF, move |reader| async move {
         let found = reader.consistency(from, to).await.map_err(|error| unread(&error))?;
         let found = found.ok_or_else(|| not_in_log(&reader))?;
-        let [path, from_root, to_root] = paths(&found)?;
-        let root = |root: &[[u8; 32]]| root.first().copied().map(Root).ok_or_else(unexpected);
-        let to = to.unwrap_or(head(&found).size);
-        Ok(json(&ConsistencyResult {
-            from: HeadView { size: from, root: root(from_root)? },
-            to: HeadView { size: to, root: root(to_root)? },
-            path: hashes(path),
-        }))
+        let ConsistencyProof { from, to, path } = found;
+        let view = |TreeHead { size, root }| HeadView { size, root };
+        let (from, to) = (view(from), view(to));
+        Ok(json(&ConsistencyResult { from, to, path: hashes(&path) }))
     })
     .await
 }
@@ -123,17 +118,6 @@ pub(super) async fn proof_at(handle: &EngineHandle, key: LeafKey, seq: u64) -> A
 
 fn not_in_log(reader: &Reader) -> ErrorObject {
     ErrorObject::new(Code::NotInLog).with("size", reader.view().size())
-}
-
-/// The head that a proof refers to.
-fn head(found: &LogProof) -> TreeHead {
-    let statement = &found.newest.statement;
-    TreeHead { size: statement.history_size, root: statement.history_root }
-}
-
-fn paths<const N: usize>(found: &LogProof) -> Result<[&[[u8; 32]]; N], ErrorObject> {
-    let paths: Vec<&[[u8; 32]]> = found.paths.iter().map(Vec::as_slice).collect();
-    paths.try_into().map_err(|_| unexpected())
 }
 
 fn hashes(path: &[[u8; 32]]) -> Vec<Bytes32> {
