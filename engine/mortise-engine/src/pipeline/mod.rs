@@ -307,8 +307,8 @@ impl Pipeline {
     }
 
     /// Handles an input and appends the resulting effects. After a fault, requests get
-    /// [`Stopped::Fault`] and every other input is ignored. After the end of the epoch, requests get
-    /// the same, and nothing makes a frame.
+    /// [`Stopped::Fault`] and every other input is ignored. After the end of the epoch, requests
+    /// get the same, and nothing makes a frame.
     pub fn handle(&mut self, now_ms: u64, input: Input, out: &mut Vec<Output>) {
         let is_over = self.fault.is_some() || self.has_ended;
         match input {
