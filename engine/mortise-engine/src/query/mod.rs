@@ -1,7 +1,7 @@
 //! Queries: what a session asks of the writer, each with the type of its answer.
 //!
-//! What it is for: a query is a value that reads the state, or the drafts, when it has its turn. Its
-//! type names the type of its answer, so no caller can be answered with that of another query.
+//! What it is for: a query is a value that reads the state, or the drafts, in its turn. Its type
+//! names the type of its answer, so no caller can be answered with that of another query.
 //!
 //! What it does not do: change the state, make a frame (commands and sweeps do), read the log (the
 //! read plane does), send (the pipeline hands answers out, and its actor sends them).
@@ -14,7 +14,7 @@
 //! Invariants:
 //! - INV-09: the content of a [`HeldAnswer`] can only be had together with the statement about the
 //!   released frame that it rests on.
-//! - The type of an answer is erased between the submission and the sending, and is never asked for.
+//! - The type of an answer is erased between submission and sending, and is never asked for.
 
 mod accounts;
 mod drafts;
