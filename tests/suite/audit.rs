@@ -10,6 +10,7 @@ mod honest;
 pub(crate) mod liar;
 mod outside;
 mod planted;
+mod verdicts;
 
 use mortise_audit::{AuditKeys, Auditor, Report, Subject, prepare};
 use mortise_engine::keyring::{GENESIS_BLOB, KEYS_BLOB, SealedKeys};

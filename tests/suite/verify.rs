@@ -16,6 +16,8 @@ mod documents;
 mod forks;
 #[path = "verify/histories.rs"]
 mod histories;
+#[path = "verify/verdicts.rs"]
+mod verdicts;
 
 use answers::Answers;
 use serde_json::Value;
@@ -117,17 +119,18 @@ fn answers_of_a_running_engine_are_proven_from_files() {
             let args = [&["verify", kind, file], more, who].concat();
             let output = mortise(&args);
             assert_eq!(output.exit, 0, "{args:?} {output:?}");
-            assert!(output.stdout.starts_with(&format!("PROVEN: {kind}\n")), "{output:?}");
-            assert!(output.stdout.contains("  NOT proven\n    - "), "{output:?}");
+            let start = format!("PROVEN: engine {} (pinned by you) ", answers.engine_id);
+            assert!(output.stdout.starts_with(&start), "{output:?}");
+            assert!(output.stdout.contains("  left open\n    - "), "{output:?}");
             let json = mortise(&[&["--json"], &args[..]].concat()).json();
             assert_eq!((&json["verdict"], &json["kind"]), (&"PROVEN".into(), &kind.into()));
-            assert!(json["proven"].as_array().is_some_and(|list| !list.is_empty()), "{json}");
+            assert!(json["established"].as_array().is_some_and(|list| !list.is_empty()), "{json}");
         }
     }
     // What is forgotten leaves no leaf: absence speaks of this root alone.
     let args = ["--json", "verify", "proof", &absent, "--lock-id", &answers.unknown];
     let shown = mortise(&[&args[..], &["--anchors", &policy]].concat()).json();
-    let open = shown["notProven"].as_array().expect("a list").iter().filter_map(|it| it.as_str());
+    let open = shown["open"].as_array().expect("a list").iter().filter_map(|it| it.as_str());
     let is_said = |text: &str| text.contains("nothing of it is in force at this root");
     assert!(open.clone().any(is_said), "{shown}");
     let shown = mortise(&["--json", "verify", "receipt", &commit, "--anchors", &policy]).json();

@@ -20,28 +20,37 @@ impl Anchors {
         Self { ahead: kept }
     }
 
+    /// How many are still ahead.
+    pub fn count(&self) -> u64 {
+        u64::try_from(self.ahead.len()).unwrap_or(u64::MAX)
+    }
+
     /// Compares the log's statement about a frame with the kept statements about it. The second
-    /// result is true when the engine's own signature agrees with the log.
-    pub fn compare(&mut self, engine: Engine, stated: &RootStatement) -> (Vec<Fact>, bool) {
-        let (mut facts, mut is_signed) = (Vec::new(), false);
+    /// result is how many signatures of the engine agree with the log.
+    pub fn compare(&mut self, engine: Engine, stated: &RootStatement) -> (Vec<Fact>, u64) {
+        let (mut facts, mut agreeing) = (Vec::new(), 0);
         while let Some(kept) = self.ahead.pop_if(|kept| kept.statement.seq <= stated.seq) {
             match statement::verify(&engine, &kept) {
                 Err(error) => facts.push(refused(&kept, &error)),
                 Ok(verified) => match differing_field(stated, verified.fields()) {
                     Some(field) => facts.push(Fact::Fork { field }),
-                    None => is_signed = true,
+                    None => agreeing += 1,
                 },
             }
         }
-        (facts, is_signed)
+        (facts, agreeing)
     }
 
     /// Called at the end of the log. Each valid statement that is left shows that the log was
-    /// longer.
-    pub fn end(&mut self, engine: Engine) -> Vec<Fact> {
-        let report = |kept: SignedStatement| match statement::verify(&engine, &kept) {
-            Err(error) => refused(&kept, &error),
-            Ok(verified) => Fact::LogEndsEarly { about: verified.seq() },
+    /// longer. An empty log may name no engine: then no signature can be checked, and each
+    /// statement was still asked for and is not there.
+    pub fn end(&mut self, engine: Option<Engine>) -> Vec<Fact> {
+        let report = |kept: SignedStatement| {
+            let about = kept.statement.seq;
+            match engine.map(|engine| statement::verify(&engine, &kept)) {
+                Some(Err(error)) => refused(&kept, &error),
+                Some(Ok(_)) | None => Fact::LogEndsEarly { about },
+            }
         };
         core::mem::take(&mut self.ahead).into_iter().rev().map(report).collect()
     }

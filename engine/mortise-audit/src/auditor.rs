@@ -9,6 +9,7 @@ use crate::keys::AuditKeys;
 use crate::prepare::{AnsweredCommand, Content, Prepared, Read};
 use crate::report::{BootAttestation, EngineIdBasis, EpochReport, FINDINGS_KEPT, Gap, Report};
 use crate::statements;
+use crate::verdict::Asked;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use mortise_core::body::{Boot, ClearBody, FrameStatement};
@@ -18,6 +19,7 @@ use mortise_format::event::Event;
 use mortise_format::frame::{Frame, FrameHeader};
 use mortise_format::genesis::{Genesis, GenesisKeys, engine_id};
 use mortise_format::ids::{Address, Bytes32, EngineId, Measurement, PolicyHash, Root};
+use mortise_format::lock::Durability;
 use mortise_format::secp256k1::address_of_compressed;
 use mortise_verify::Engine;
 use mortise_verify::checkpoint::Witnesses;
@@ -29,6 +31,12 @@ use mortise_verify::succession;
 pub struct Subject {
     /// The engine whose log it must be. Without it, the log names the engine.
     pub engine_id: Option<EngineId>,
+    /// The address of its signing key, if the caller knows it.
+    pub address: Option<Address>,
+    /// The policy that must be in force at the end.
+    pub policy_hash: Option<PolicyHash>,
+    /// The durability that its answers must have.
+    pub durability: Option<Durability>,
     /// The genesis. Without it no decision can be replayed.
     pub genesis: Option<Genesis>,
     /// The genesis public keys and the commitment to the log secret: with
@@ -74,10 +82,16 @@ impl Auditor {
     /// An auditor before the first frame. `map_seed` must be unpredictable for the writer of the
     /// log, who could otherwise choose keys that collide and slow the replay down.
     pub fn new(mut subject: Subject, keys: Option<AuditKeys>, map_seed: u64) -> Self {
+        let asked = asked(&subject, keys.as_ref());
+        let has_genesis = subject.genesis.is_some();
         let anchors = Anchors::new(core::mem::take(&mut subject.kept));
         let notes = core::mem::take(&mut subject.checkpoints);
         let checkpoints = Checkpoints::new(notes, subject.witnesses.take());
         let report = Report {
+            asked,
+            has_genesis,
+            kept_found: 0,
+            kept_unjudged: 0,
             engine_id: None,
             engine: None,
             engine_id_basis: EngineIdBasis::BootFrames,
@@ -196,11 +210,17 @@ impl Auditor {
             if engine_id(keys, secret, &genesis.hash()) == found {
                 self.report.engine_id_basis = EngineIdBasis::Proven;
                 self.engine = address_of_compressed(&keys.signing);
-                let facts = self.checkpoints.begin(genesis, keys, &found);
+                let mut facts = self.checkpoints.begin(genesis, keys, &found);
+                facts.extend(self.unknown_signer());
                 self.find_all(0, facts);
             } else {
                 self.find_all(0, alloc::vec![Fact::Identity]);
             }
+        }
+        let is_tied = self.engine.is_some() || self.subject.address.is_some();
+        let is_known_wrong = self.report.finding_count > 0;
+        if self.subject.engine_id.is_some() && !is_tied && !is_known_wrong {
+            self.find_all(0, alloc::vec![Fact::MissingGenesis]);
         }
         let opened = self.keys.as_ref().filter(|keys| *keys.engine_id() == found);
         if let (Some(keys), Some(genesis)) = (opened, &self.subject.genesis) {
@@ -215,6 +235,12 @@ impl Auditor {
         {
             self.find_all(0, alloc::vec![Fact::PolicyHash]);
         }
+    }
+
+    /// The key of the log, if it is not that of the engine that the caller named.
+    fn unknown_signer(&self) -> Option<Fact> {
+        let (expected, found) = (self.subject.address?, self.engine?);
+        (expected != found).then_some(Fact::UnknownSigner { expected, found })
     }
 
     /// The engine that this one replaced, as its genesis says, and whether its operators agreed.
@@ -234,6 +260,12 @@ impl Auditor {
         let Some(boot) = &clear.boot else { return };
         let header = frame.header();
         let bound = address_of_compressed(&boot.record.keys.signing);
+        if self.engine.is_none() {
+            // No genesis names the key: the boot does, and the caller may know better.
+            self.engine = bound;
+            let unknown = self.unknown_signer();
+            self.find_all(header.seq, unknown.into_iter().collect());
+        }
         if *self.engine.get_or_insert(bound.unwrap_or(Address::ZERO)) != bound.unwrap_or_default() {
             self.find_all(header.seq, alloc::vec![Fact::SigningKey]);
         }
@@ -267,6 +299,10 @@ impl Auditor {
 
     fn attestation(&mut self, header: &FrameHeader, boot: &Boot) -> BootAttestation {
         if boot.document.is_empty() {
+            if self.subject.trust.is_some() {
+                let epoch = header.epoch;
+                self.find_all(header.seq, alloc::vec![Fact::MissingDocument { epoch }]);
+            }
             return BootAttestation::Unattested;
         }
         let (Some(trust), Some(chain)) = (&self.subject.trust, self.chain()) else {
@@ -420,8 +456,9 @@ impl Auditor {
         self.find_all(statement.seq, facts);
         let Some(address) = self.engine else { return };
         let engine = Engine { id: header.engine_id, address };
-        let (facts, is_signed) = self.anchors.compare(engine, &statement);
-        if is_signed {
+        let (facts, agreeing) = self.anchors.compare(engine, &statement);
+        self.report.kept_found += agreeing;
+        if agreeing > 0 {
             self.report.statements += 1;
             self.report.signed_to = statement.seq.saturating_add(1);
         }
@@ -430,17 +467,53 @@ impl Auditor {
 
     /// Ends the log and returns the report.
     pub fn finish(mut self) -> Report {
-        let ended = self.report.engine_id.filter(|_| !self.is_broken());
-        if let (Some(id), Some(address)) = (ended, self.engine) {
-            let facts = self.anchors.end(Engine { id, address });
-            self.find_all(self.report.frames, facts);
-        }
-        if !self.is_broken() {
-            let facts = self.checkpoints.end();
+        if self.is_broken() {
+            self.report.kept_unjudged = self.anchors.count();
+        } else {
+            if matches!(self.follower, Follower::Start) {
+                self.end_empty();
+            }
+            let engine = self.report.engine_id.or(self.subject.engine_id).zip(self.engine);
+            let engine = engine.map(|(id, address)| Engine { id, address });
+            let mut facts = self.anchors.end(engine);
+            facts.extend(self.checkpoints.end());
             self.find_all(self.report.frames, facts);
         }
         self.report.checkpoints = self.checkpoints.into_reports();
         self.report.engine = self.engine;
         self.report
+    }
+
+    /// A log without frames: the engine is known only from what came with it.
+    fn end_empty(&mut self) {
+        self.find_all(0, alloc::vec![Fact::EmptyLog]);
+        self.engine = self.subject.address;
+        let (Some(genesis), Some((keys, secret))) =
+            (&self.subject.genesis, &self.subject.genesis_keys)
+        else {
+            return;
+        };
+        let found = engine_id(keys, secret, &genesis.hash());
+        if let Some(expected) = self.subject.engine_id.filter(|expected| *expected != found) {
+            return self.find_all(0, alloc::vec![Fact::OtherEngine { expected, found }]);
+        }
+        self.engine = address_of_compressed(&keys.signing);
+        self.report.engine_id = Some(found);
+        self.report.engine_id_basis = EngineIdBasis::Proven;
+        let mut facts = self.checkpoints.begin(genesis, keys, &found);
+        facts.extend(self.unknown_signer());
+        self.find_all(0, facts);
+    }
+}
+
+fn asked(subject: &Subject, keys: Option<&AuditKeys>) -> Asked {
+    Asked {
+        engine_id: subject.engine_id,
+        address: subject.address,
+        trust: subject.trust.is_some(),
+        keys: keys.map(|keys| (*keys.engine_id(), keys.epochs().collect())),
+        statements: u64::try_from(subject.kept.len()).unwrap_or(u64::MAX),
+        policy_hash: subject.policy_hash,
+        durability: subject.durability,
     }
 }

@@ -47,6 +47,27 @@ pub enum Fact {
     /// The engine id is not that of the genesis and the public keys that come with the log.
     #[error("the engine id is not the hash of the genesis and the genesis keys")]
     Identity,
+    /// The log has no frames.
+    #[error("the log is empty")]
+    EmptyLog,
+    /// The log is not signed by the key of the engine that was named.
+    #[error("the key of the log is that of {found}, not of {expected}")]
+    UnknownSigner {
+        /// The address that was named.
+        expected: Address,
+        /// The address of the key in the log.
+        found: Address,
+    },
+    /// The engine was named, and neither genesis and genesis keys nor a named address tie a
+    /// signing key to it.
+    #[error("nothing ties the signing key to the engine ID: no genesis with its keys, no address")]
+    MissingGenesis,
+    /// Roots and images were named, and the boot has no document.
+    #[error("the boot of epoch {epoch} has no attestation document, and images were named")]
+    MissingDocument {
+        /// The epoch.
+        epoch: u64,
+    },
     /// A boot binds another signing key than the engine has.
     #[error("the boot binds another signing key than the genesis public keys name")]
     SigningKey,
@@ -91,7 +112,7 @@ pub enum Fact {
         field: &'static str,
     },
     /// A statement that was kept elsewhere is about a frame that the log does not reach.
-    #[error("the engine signed a statement about frame {about}, and the log ends before it")]
+    #[error("a kept statement is about frame {about}, and the log ends before it")]
     LogEndsEarly {
         /// The frame that the statement is about.
         about: u64,
@@ -228,6 +249,10 @@ impl Fact {
             Self::Place(error) => place_name(error),
             Self::OtherEngine { .. } => "OtherEngine",
             Self::Identity => "Identity",
+            Self::EmptyLog => "EmptyLog",
+            Self::UnknownSigner { .. } => "UnknownSigner",
+            Self::MissingGenesis => "MissingGenesis",
+            Self::MissingDocument { .. } => "MissingDocument",
             Self::SigningKey => "SigningKey",
             Self::ClearBody(FollowError::BootRecord) => "BootRecord",
             Self::ClearBody(FollowError::BootDocument) => "BootDocument",

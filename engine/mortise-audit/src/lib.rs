@@ -45,6 +45,7 @@ mod keys;
 mod prepare;
 mod report;
 mod statements;
+mod verdict;
 
 pub use auditor::{Auditor, Subject};
 pub use boots::{BootTrust, Images};
@@ -55,3 +56,4 @@ pub use key_file::{KEY_FILE_FORMAT, KeyFileError};
 pub use keys::AuditKeys;
 pub use prepare::{Prepared, prepare};
 pub use report::{BootAttestation, EngineIdBasis, EpochReport, Gap, Level, Report};
+pub use verdict::{Asked, Unjudged};

@@ -2,6 +2,7 @@
 
 use crate::checkpoints::{CheckpointReport, CheckpointVerdict, Recovery};
 use crate::finding::Finding;
+use crate::verdict::Asked;
 use alloc::string::String;
 use alloc::vec::Vec;
 use mortise_format::ids::{Address, EngineId, FrameDigest, PolicyHash, Root};
@@ -97,6 +98,14 @@ pub(crate) const FINDINGS_KEPT: usize = 1000;
 /// `level`, `replayed_to`, `signed_to` and the attestation of each epoch show how far it reaches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
+    /// What the caller asked for.
+    pub asked: Asked,
+    /// Whether the genesis came with the log.
+    pub has_genesis: bool,
+    /// Kept statements that the log has.
+    pub kept_found: u64,
+    /// Kept statements that were not judged, because the log broke before their frame.
+    pub kept_unjudged: u64,
     /// The engine whose log it is; `None` for an empty log.
     pub engine_id: Option<EngineId>,
     /// The address of its signing key.

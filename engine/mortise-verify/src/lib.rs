@@ -14,6 +14,7 @@
 //! | did it contradict itself? | [`fork`] | `VerifiedFork` |
 //! | which engine replaced a lost engine, and who agreed? | [`succession`] | `VerifiedSuccession` |
 //! | did it promise this lock? | [`commitment`], [`insecure`] | `VerifiedCommitment` |
+//! | what do all checks of a file come to? | [`verdict`] | `Verdict` |
 //! | which image holds its keys? | `attestation`, a feature | `VerifiedAttestation` |
 //!
 //! What it does not do: fetch anything, read a clock, draw entropy, remember what it saw. Time,
@@ -53,6 +54,7 @@ pub mod state;
 pub mod statement;
 pub mod succession;
 pub mod tlog_proof;
+pub mod verdict;
 pub mod witness_answer;
 
 pub use engine::{Engine, SignerError};

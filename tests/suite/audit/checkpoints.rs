@@ -14,7 +14,7 @@ use mortise_verify::checkpoint::Witnesses;
 use mortise_verify::succession::witnesses_of;
 
 /// An engine under witnesses, and a cosigned checkpoint after each of its locks.
-fn engine(bench: &Bench, seed: u64) -> (Driver, Vec<String>) {
+pub(super) fn engine(bench: &Bench, seed: u64) -> (Driver, Vec<String>) {
     let mut driver = Driver::witnessed(seed, Settings::default(), bench, 2, 0);
     driver.boot().expect("an empty disk boots");
     driver.settle();
@@ -148,8 +148,9 @@ fn without_genesis_or_its_keys_no_checkpoint_is_checked() {
     let (driver, kept) = engine(&Bench::new(3), 87);
     let log = log_of(&driver);
     let report = audit(&log, Subject { genesis_keys: None, ..with(&driver, &kept[2..]) }, None);
-    assert_eq!(named(&report), []);
+    assert_eq!(named(&report), [(0, None, "MissingGenesis")]);
     assert_eq!(verdicts(&report), [CheckpointVerdict::NotChecked]);
+    assert_eq!(report.unjudged().checkpoints, 1);
 }
 
 #[test]

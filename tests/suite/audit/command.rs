@@ -84,6 +84,54 @@ fn exported_log_is_audited_imported_and_exported_again_byte_for_byte() {
     }
 }
 
+/// The first line of a text.
+fn first_line(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned()
+}
+
+/// Goal: the exit code and the first line tell what was established; looking creates nothing.
+#[test]
+fn audit_that_could_not_judge_what_was_asked_exits_with_1() {
+    let driver = busy(92, 60);
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    data_folder(&driver, at);
+    export(&at.join("data"), &at.join("a.log"), false, None, |_, _| {}).unwrap();
+    let id = driver.identity().engine_id.to_string();
+    let other = super::keys_of(&Driver::booted(93));
+    std::fs::write(at.join("other.json"), other.to_json().as_bytes()).unwrap();
+    let good = mortise(at, &["audit", "a.log", "--keys", "keys.json", "--engine-id", &id]);
+    let line = first_line(&good);
+    let start =
+        format!("PROVEN: engine {id} (pinned by you) wrote this log from frame 0 to frame ");
+    assert!(good.status.code() == Some(0) && line.starts_with(&start), "{line}");
+    assert!(line.ends_with("(engine time)"), "{line}");
+    let partly = ["audit", "a.log", "--keys", "other.json"];
+    let refused = mortise(at, &partly);
+    let line = first_line(&refused);
+    assert!(line.starts_with("PARTLY PROVEN: ") && line.ends_with("not established: decisions"));
+    assert_eq!(refused.status.code(), Some(1));
+    let json = mortise(at, &[&["--json"], &partly[..]].concat());
+    let json: Value = serde_json::from_slice(&json.stdout).expect("one document");
+    assert_eq!((&json["verdict"], &json["clean"]), (&"PARTLY PROVEN".into(), &true.into()));
+    assert_eq!(json["unjudged"]["frames"], json["frames"]);
+    let allowed = mortise(at, &[&partly[..], &["--allow-partial"]].concat());
+    assert_eq!(allowed.status.code(), Some(0));
+    let (empty, witness) = (ExportWriter::new(Vec::new(), &Parts::new()).unwrap(), "no key");
+    std::fs::write(at.join("empty.log"), empty.finish().unwrap()).unwrap();
+    let found = mortise(at, &["audit", "empty.log", "--allow-partial"]);
+    assert_eq!(found.status.code(), Some(1));
+    assert!(first_line(&found).starts_with("NOT PROVEN: noFindings: "), "{found:?}");
+    let unused = mortise(at, &["audit", "a.log", "--witness", witness]);
+    assert_eq!(unused.status.code(), Some(2), "a witness without a checkpoint");
+    std::fs::create_dir_all(at.join("x/log")).unwrap();
+    for command in [&["audit", "x"][..], &["log", "show", "x"]] {
+        assert_eq!(mortise(at, command).status.code(), Some(2), "{command:?}");
+    }
+    let inside = |path: &Path| std::fs::read_dir(path).unwrap().count();
+    assert_eq!((inside(&at.join("x")), inside(&at.join("x/log"))), (1, 0), "nothing was created");
+}
+
 #[test]
 fn findings_exit_with_1_and_wrong_usage_exits_with_2() {
     let driver = busy(91, 200);

@@ -102,7 +102,10 @@ fn keys_of_the_first_epochs_replay_those_epochs_alone() {
     assert_eq!(report.opened_frames, epochs[2].first_seq - epochs[1].first_seq);
     let no_genesis = Subject { genesis: None, ..subject(&driver) };
     let report = audit(&log, no_genesis, Some(&all));
-    assert_eq!((named(&report), report.level()), (vec![], Level::Opened));
+    let missing = vec![(0, None, "MissingGenesis")];
+    assert_eq!((named(&report), report.level()), (missing, Level::Opened));
+    let no_one = Subject { engine_id: None, genesis: None, ..subject(&driver) };
+    assert_eq!(named(&audit(&log, no_one, Some(&all))), [], "no engine was named");
 }
 
 #[test]

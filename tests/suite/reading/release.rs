@@ -60,8 +60,9 @@ fn reader_with_a_right_audits_the_whole_log_from_the_wire() {
     let keys = AuditKeys::from_json(file.as_bytes()).unwrap();
     assert!(keys.epochs().eq([1, 2, 3]), "the epochs after the grant are covered too");
     let genesis = system.options_mut().genesis.clone();
-    let subject =
-        Subject { engine_id: Some(engine_id), genesis: Some(genesis), ..Subject::default() };
+    let address = Some(block_on(client.identity()).unwrap().address);
+    let (engine_id, genesis) = (Some(engine_id), Some(genesis));
+    let subject = Subject { engine_id, address, genesis, ..Subject::default() };
     let log = log(&client);
     let mut auditor = Auditor::new(subject, Some(keys.clone()), 7);
     log.iter().for_each(|bytes| auditor.follow(prepare(bytes, Some(&keys))));

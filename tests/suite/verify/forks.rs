@@ -7,6 +7,7 @@ use mortise_rpc::Method;
 use mortise_testkit::system::System;
 use mortise_testkit::system::parties::Parties;
 use serde_json::{Value, json};
+use std::fmt::Write as _;
 use std::path::Path;
 
 fn copy(from: &Path, to: &Path) {
@@ -76,6 +77,46 @@ fn newer_receipt_of_a_rewound_log_becomes_evidence_that_any_party_can_verify() {
     let root =
         mortise(&[&["verify", "root", &shown_file, "--older", &kept_file], &who[..]].concat());
     assert_eq!((root.exit, root.refusal()), (1, "Fork"), "{root:?}");
+    anchors_file_that_knows_one_branch_refuses_the_other(&files, &answers, &kept, &shown);
+}
+
+/// Goal: the newest statement of the anchors file counts for every command that reads a statement.
+fn anchors_file_that_knows_one_branch_refuses_the_other(
+    files: &Files,
+    answers: &Answers,
+    kept: &Value,
+    shown: &Value,
+) {
+    let (kept_file, shown_file) = (files.json("kept", kept), files.json("shown", shown));
+    let with_last = |receipt: &Value| files.write("anchors.toml", anchors(answers, receipt));
+    for kind in ["root", "receipt", "commitment"] {
+        for (file, known, is_good) in
+            [(&kept_file, kept, true), (&shown_file, shown, true), (&shown_file, kept, false)]
+        {
+            let anchors = with_last(&known["result"]["receipt"]);
+            let output = mortise(&["verify", kind, file, "--anchors", &anchors]);
+            let expected = if is_good { (0, "") } else { (1, "Fork") };
+            assert_eq!((output.exit, output.refusal()), expected, "{kind} {output:?}");
+            assert_eq!(output.stdout.contains("- continues: "), is_good, "{output:?}");
+        }
+    }
+    // A statement that the engine did not sign is no anchor.
+    let mut changed = kept["result"]["receipt"].clone();
+    changed["statement"]["epoch"] = json!(77);
+    let output = mortise(&["verify", "root", &kept_file, "--anchors", &with_last(&changed)]);
+    assert!(output.exit == 1 && output.stderr.contains("[last]"), "{output:?}");
+}
+
+/// An anchors file as a command that connects keeps it.
+fn anchors(answers: &Answers, receipt: &Value) -> String {
+    let mut text = format!(
+        "engine_id = \"{}\"\naddress = \"{}\"\n[last]\nsignature = {}\n[last.statement]\n",
+        answers.engine_id, answers.address, receipt["statementSignature"]
+    );
+    for (name, value) in receipt["statement"].as_object().expect("it has fields") {
+        writeln!(text, "{name} = {value}").expect("a text takes it");
+    }
+    text
 }
 
 #[test]

@@ -16,12 +16,15 @@ use crate::anchors::Anchors;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::progress;
-use crate::verify::{AnchorsArgs, ImageArgs, WitnessArgs, checkpoint, pcr, root, statement};
+use crate::verify::{
+    AnchorsArgs, ImageArgs, WitnessArgs, checkpoint, ended, pcr, refusal, root, statement,
+};
 use mortise_audit::{AuditKeys, Auditor, BootTrust, Images, Report, Subject};
 use mortise_client::random_request_id;
 use mortise_format::ids::EngineId;
 use mortise_format::pcr::Pcr;
 use mortise_verify::attestation::AWS_NITRO_ROOT_G1;
+use mortise_verify::verdict::Verdict;
 use serde_json::Value;
 pub(crate) use source::Source;
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,8 +43,9 @@ Examples:
   mortise audit engine.log --keys audit.json --statement receipt.json    is my receipt in this log?
   mortise audit engine.log --checkpoint kept.json    did the witnesses cosign this log?
 
-Exit codes: 0 no findings, 1 findings (each with name, frame and event) or a refused file, 2 wrong \
-usage.";
+Exit codes: 0 proven: no findings, and all that you asked for was judged; 1 findings (each with \
+name, frame and event), a part that could not be judged (unless --allow-partial), or a refused \
+file; 2 wrong usage.";
 
 /// Flags of `mortise audit`.
 #[derive(Debug, clap::Args)]
@@ -81,6 +85,10 @@ pub struct AuditArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
 
+    /// Exit 0 also if a part of what you asked for could not be judged (PARTLY PROVEN).
+    #[arg(long)]
+    allow_partial: bool,
+
     /// Also write the report as JSON to this file.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -102,16 +110,14 @@ pub fn run(args: &AuditArgs, output: &Output) -> Result<(), Failure> {
         write_report(path, &value)?;
     }
     output.text(&value, &report::text(&run));
-    match run.report.finding_count {
-        0 => Ok(()),
-        1 => Err(Failure::check("1 finding")),
-        count => Err(Failure::check(format!("{count} findings"))),
-    }
+    ended(&run.verdict, args.allow_partial)
 }
 
 /// A finished audit.
 pub(crate) struct Run {
     pub report: Report,
+    /// What the report establishes.
+    pub verdict: Verdict,
     /// Duration of the audit.
     pub took: Duration,
     /// Threads that prepared frames.
@@ -120,8 +126,6 @@ pub(crate) struct Run {
     pub has_keys: bool,
     /// Whether the export has the genesis.
     pub has_genesis: bool,
-    /// Whether the caller named the engine.
-    pub is_pinned: bool,
 }
 
 fn audit(
@@ -133,7 +137,6 @@ fn audit(
     let started = Instant::now();
     let bar = progress::bytes_bar("auditing");
     let (has_keys, has_genesis) = (keys.is_some(), subject.genesis.is_some());
-    let is_pinned = subject.engine_id.is_some();
     let mut seed = [0; 8];
     seed.copy_from_slice(&random_request_id().0[..8]);
     let auditor = Auditor::new(subject, keys.cloned(), u64::from_le_bytes(seed));
@@ -141,11 +144,14 @@ fn audit(
     bar.finish_and_clear();
     let report = followed?.finish();
     let took = started.elapsed();
-    Ok(Run { report, took, threads, has_keys, has_genesis, is_pinned })
+    let verdict = report.verdict();
+    Ok(Run { report, verdict, took, threads, has_keys, has_genesis })
 }
 
 fn subject(args: &AuditArgs, anchors: &Anchors, source: &Source) -> Result<Subject, Failure> {
     let engine_id = args.engine_id.or(anchors.engine_id);
+    // Half an engine is wrong usage here too.
+    let pinned = anchors.engine()?;
     if anchors.engine_id.is_some() && anchors.engine_id != engine_id {
         return Err(Failure::usage("--engine-id and the anchors file name different engines"));
     }
@@ -158,14 +164,29 @@ fn subject(args: &AuditArgs, anchors: &Anchors, source: &Source) -> Result<Subje
              be verified\n  next: export the log again (mortise-host export)",
         ));
     }
+    let witnesses = args.witnesses.read(anchors)?;
+    if args.checkpoint.is_empty() && args.witnesses.is_named() {
+        return Err(Failure::usage(
+            "--witness without --checkpoint: a log has no cosignatures\n  next: pass the \
+             checkpoint that they cosigned with --checkpoint",
+        ));
+    }
+    let mut kept = kept?;
+    if let Some(last) = anchors.last() {
+        let signed = mortise_verify::json::statement(&last.statement, last.signature);
+        kept.push(signed.map_err(|error| refusal(&error))?);
+    }
     Ok(Subject {
         engine_id,
+        address: pinned.map(|engine| engine.address),
+        policy_hash: anchors.policy_hash,
+        durability: anchors.durability,
         genesis,
         genesis_keys,
         trust: trust(args, anchors)?,
-        kept: kept?,
+        kept,
         checkpoints: notes?,
-        witnesses: args.witnesses.read(anchors)?,
+        witnesses,
     })
 }
 

@@ -7,6 +7,7 @@ use mortise_audit::{
 };
 use mortise_format::ids::Bytes32;
 use mortise_format::lock::Durability;
+use mortise_verify::verdict::Outcome;
 use serde_json::{Value, json};
 
 /// Findings in the text; the JSON has more.
@@ -15,7 +16,12 @@ const SHOWN: usize = 20;
 /// The report as JSON.
 pub(super) fn json(run: &Run) -> Value {
     let report = &run.report;
-    json!({
+    let unjudged = report.unjudged();
+    let mut value = json!({
+        "unjudged": {
+            "frames": unjudged.frames, "events": unjudged.events,
+            "statements": unjudged.statements, "checkpoints": unjudged.checkpoints,
+        },
         "clean": report.is_clean(),
         "level": level(report),
         "engineId": report.engine_id.map(|id| id.to_string()),
@@ -53,7 +59,11 @@ pub(super) fn json(run: &Run) -> Value {
         "seconds": run.took.as_secs_f64(),
         "eventsPerSecond": rate(run),
         "threads": run.threads,
-    })
+    });
+    if let Value::Object(members) = &mut value {
+        members.extend(run.verdict.members());
+    }
+    value
 }
 
 fn level(report: &Report) -> &'static str {
@@ -193,9 +203,6 @@ fn not_checked(run: &Run) -> Vec<String> {
     } else if report.replayed_to < report.frames {
         open.push(format!("decisions and state from frame {} on", report.replayed_to));
     }
-    if !run.is_pinned {
-        open.push("that this is the log of your engine: pass --engine-id".to_owned());
-    }
     if report.engine_id_basis == EngineIdBasis::BootFrames {
         open.push(
             "that the signing key belongs to the engine ID: the export has no genesis keys"
@@ -242,13 +249,17 @@ fn not_checked(run: &Run) -> Vec<String> {
 /// The report as text.
 pub(super) fn text(run: &Run) -> String {
     let report = &run.report;
-    let mut text = match (report.is_clean(), report.broken_at) {
+    let mut text = format!("{}\n", run.verdict.first_line());
+    if run.verdict.outcome() == Outcome::NotProven {
+        text.push_str(&format!("about: {}\n", run.verdict.about()));
+    }
+    text.push_str(&match (report.is_clean(), report.broken_at) {
         (true, _) => String::from("No findings.\n"),
         (false, Some(seq)) => {
             format!("BROKEN at frame {seq}: nothing from that frame on was checked\n")
         }
         (false, None) => format!("{} FINDINGS\n", report.finding_count),
-    };
+    });
     for finding in report.findings.iter().take(SHOWN) {
         text.push_str(&format!("  {finding}\n"));
     }
@@ -297,6 +308,7 @@ pub(super) fn text(run: &Run) -> String {
         let what = format!("{seconds} s without an engine");
         text.push_str(&format!("{:20}{what}\n", format!("gap after epoch {}", gap.after_epoch)));
     }
+    text.push_str(&run.verdict.lists());
     text.push_str("not checked:\n");
     for open in not_checked(run) {
         text.push_str(&format!("  {open}\n"));

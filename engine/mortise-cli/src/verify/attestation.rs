@@ -10,7 +10,7 @@
 
 use super::advice;
 use super::anchors::{ImageArgs, Images, TrustAnchors, pcr, root};
-use super::report::{Mode, Report};
+use super::report::{Mode, Passed, Report};
 use super::source::{Source, hex};
 use crate::anchors::{Anchors, AnchorsFile};
 use crate::connection::ConnectionArgs;
@@ -100,16 +100,34 @@ fn with(flags: &[Pcr], file: &[String]) -> Result<Vec<Pcr>, Failure> {
 }
 
 /// Runs `mortise verify attestation`.
-pub(super) async fn run(args: &AttestationArgs, output: &Output) -> Result<(), Failure> {
-    let anchors = args.anchors()?;
-    warn(&anchors.images, output);
+pub(super) async fn run(
+    args: &AttestationArgs,
+    output: &Output,
+    allow_partial: bool,
+) -> Result<(), Failure> {
+    let file = args.read_anchors()?;
+    let trust = args.trust(&file)?;
+    let anchors = AllAnchors { file, trust };
+    warn(&anchors.trust.images, output);
     match &args.file {
         Some(file) => {
             let report = args.verify_file(Source::read(file)?, &anchors)?;
-            output.text(&report, &report.text("the document is verified"));
-            Ok(())
+            output.text(&report, &report.text());
+            report.ended(allow_partial)
         }
-        None => verify_engine(&args.connection, &anchors, output).await,
+        None => verify_engine(&args.connection, &anchors, output, allow_partial).await,
+    }
+}
+
+/// Everything that the caller trusts.
+struct AllAnchors {
+    file: Anchors,
+    trust: TrustAnchors,
+}
+
+impl AllAnchors {
+    fn passed(&self, mode: Mode) -> Passed<'_> {
+        Passed { mode, trust: &self.trust, file: &self.file }
     }
 }
 
@@ -135,8 +153,7 @@ impl AttestationArgs {
         }
     }
 
-    fn anchors(&self) -> Result<TrustAnchors, Failure> {
-        let file = self.read_anchors()?;
+    fn trust(&self, file: &Anchors) -> Result<TrustAnchors, Failure> {
         let texts = self.image.root.iter().chain(&file.roots);
         let named: Result<Vec<_>, Failure> = texts.map(|text| root(text)).collect();
         let mut roots = named?.concat();
@@ -167,17 +184,17 @@ impl AttestationArgs {
         self.at_its_own_time || self.at == Some(At::Document)
     }
 
-    fn verify_file(&self, source: Source, anchors: &TrustAnchors) -> Result<Report, Failure> {
+    fn verify_file(&self, source: Source, anchors: &AllAnchors) -> Result<Report, Failure> {
         match (source, self.is_archived()) {
             (Source::Document(bytes), true) => self.archived(&bytes, anchors),
             (Source::Document(bytes), false) => self.live(&bytes, anchors),
             (Source::Boot(answer), true) => {
-                let proven = prove_boot(&answer, anchors)?;
-                Ok(report(&proven, Mode::Archived, anchors))
+                let proven = prove_boot(&answer, &anchors.trust)?;
+                anchors.passed(Mode::Archived).proven(&proven)
             }
             (Source::Live(answer), false) => {
-                let proven = prove_live(&answer, &self.live_nonce()?, anchors)?;
-                Ok(report(&proven, Mode::Live, anchors))
+                let proven = prove_live(&answer, &self.live_nonce()?, &anchors.trust)?;
+                anchors.passed(Mode::Live).proven(&proven)
             }
             (Source::Boot(_), false) => Err(Failure::usage(
                 "the answer is the document of a boot, without a nonce\n  next: pass \
@@ -203,7 +220,7 @@ impl AttestationArgs {
         whole.map_err(|_| usage("the nonce of a live check has 32 bytes"))
     }
 
-    fn live(&self, bytes: &[u8], anchors: &TrustAnchors) -> Result<Report, Failure> {
+    fn live(&self, bytes: &[u8], anchors: &AllAnchors) -> Result<Report, Failure> {
         let (nonce, now_ms) = (self.live_nonce()?, now_ms());
         let look = |trust: &Trust| {
             let (claims, nonce) = (Claims::unchecked(), &nonce.0);
@@ -214,7 +231,7 @@ impl AttestationArgs {
         report_of_document(look, Mode::Live, anchors)
     }
 
-    fn archived(&self, bytes: &[u8], anchors: &TrustAnchors) -> Result<Report, Failure> {
+    fn archived(&self, bytes: &[u8], anchors: &AllAnchors) -> Result<Report, Failure> {
         let look = |trust: &Trust| {
             let nonce =
                 self.nonce.as_ref().map_or(Expect::Anything, |nonce| Expect::Bytes(&nonce.0));
@@ -229,15 +246,12 @@ impl AttestationArgs {
 fn report_of_document(
     look: impl Fn(&Trust) -> Result<Document, AttestationError>,
     mode: Mode,
-    anchors: &TrustAnchors,
+    anchors: &AllAnchors,
 ) -> Result<Report, Failure> {
-    let shown = look(&anchors.any_image()).map_err(|error| advice::document(&error))?;
-    let verified = look(&anchors.trust(&shown)?).map_err(|error| advice::document(&error))?;
-    Ok(Report::of_document(&verified, mode, &anchors.roots, &anchors.images))
-}
-
-fn report(proven: &Proven, mode: Mode, anchors: &TrustAnchors) -> Report {
-    Report::of_proven(proven, mode, &anchors.roots, &anchors.images)
+    let trust = &anchors.trust;
+    let shown = look(&trust.any_image()).map_err(|error| advice::document(&error))?;
+    let verified = look(&trust.trust(&shown)?).map_err(|error| advice::document(&error))?;
+    anchors.passed(mode).document(&verified)
 }
 
 fn prove_live(
@@ -260,15 +274,16 @@ fn prove_boot(answer: &BootAttestation, anchors: &TrustAnchors) -> Result<Proven
 
 async fn verify_engine(
     connection: &ConnectionArgs,
-    anchors: &TrustAnchors,
+    anchors: &AllAnchors,
     output: &Output,
+    allow_partial: bool,
 ) -> Result<(), Failure> {
     let session = Session::open(connection, output)?;
     let nonce = Bytes32(random_request_id().0);
     let answer = session.client.attestation(nonce).await?;
-    let live = prove_live(&answer, &nonce, anchors)?;
+    let live = prove_live(&answer, &nonce, &anchors.trust)?;
     let boot = session.client.boot_attestation(GetBootAttestation { nonce: None }).await?;
-    let boot = prove_boot(&boot, anchors)?;
+    let boot = prove_boot(&boot, &anchors.trust)?;
     if boot.binding() != live.binding() {
         return Err(Failure::check(
             "the document of the boot binds other keys than the fresh one\n  next: the engine may \
@@ -278,14 +293,13 @@ async fn verify_engine(
     }
     check_pinned(&session, &live).await?;
     session.check_named().await?;
-    let (live, boot) = (report(&live, Mode::Live, anchors), report(&boot, Mode::Archived, anchors));
-    let text = format!(
-        "{}{}",
-        live.text("the engine is proven: fresh document"),
-        boot.text("the document of its boot")
-    );
+    let live = anchors.passed(Mode::Live).proven(&live)?;
+    let boot = anchors.passed(Mode::Archived).proven(&boot)?;
+    let text = format!("{}{}", live.text(), boot.text());
     output.text(&json!({"live": live, "boot": boot}), &text);
-    session.close().await
+    session.close().await?;
+    live.ended(allow_partial)?;
+    boot.ended(allow_partial)
 }
 
 /// The pinned engine, or the engine that answers other calls on this connection.

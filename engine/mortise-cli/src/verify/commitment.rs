@@ -1,11 +1,11 @@
 //! `mortise verify commitment`: the engine's promise against the terms that the caller expects.
 
-use super::pin::EnginePinArgs;
-use super::{file, refused, verdict::Verdict};
+use super::pin::{EnginePin, EnginePinArgs};
+use super::verdict::Rendered;
+use super::{file, known, refused};
 use crate::anchors::Anchors;
 use crate::failure::Failure;
-use crate::output::Output;
-use crate::time::seconds_and_utc;
+use crate::time::{seconds_and_utc, utc};
 use crate::values::{asset, asset_text, terms_of};
 use mortise_format::U256;
 use mortise_format::asset::Asset;
@@ -13,6 +13,7 @@ use mortise_format::ids::{Address, LockId, PolicyHash, Signature, to_checksum};
 use mortise_format::lock::{Custody, Durability, LegTerms, LockTerms};
 use mortise_rpc::results::{CommitmentView, ReceiptView};
 use mortise_verify::commitment::{Expected, VerifiedCommitment, verify};
+use mortise_verify::verdict::{Basis, Claim, Clock, Named, Subject};
 use mortise_verify::{Engine, json, receipt, statement};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -125,29 +126,63 @@ fn named<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
 }
 
 /// Runs `mortise verify commitment`.
-pub(super) fn run(args: &CommitmentArgs, output: &Output) -> Result<(), Failure> {
+pub(super) fn run(args: &CommitmentArgs) -> Result<Rendered, Failure> {
     let pin = args.pin.read()?;
     let answer = file::answer(&args.file)?;
-    let mut verdict = Verdict::new("commitment");
+    let mut promises: Vec<(VerifiedCommitment, CommitmentView)> = Vec::new();
+    let mut copies: usize = 0;
     for view in args.views(&answer)? {
         let verified = args.check(&pin.engine, &view, &pin.anchors)?;
-        add_commitment(&mut verdict, &verified, &view);
-        args.log(&pin.engine, &answer, &verified, &mut verdict)?;
+        // The same promise twice is one promise: what it holds is not held twice.
+        match promises.iter().any(|(known, _)| known.fields() == verified.fields()) {
+            true => copies += 1,
+            false => promises.push((verified, view)),
+        }
     }
-    verdict.both("engineId", pin.engine.id).both("address", to_checksum(&pin.engine.address));
-    args.conclude(&mut verdict);
-    verdict.print(output);
-    Ok(())
+    let mut verdict = Rendered::new(Subject::Commitment, pin.identity(), says(&promises));
+    verdict.fact("promises", promises.len()).fact("copies", copies);
+    if copies > 0 {
+        verdict.line("copies", format!("{copies}: the same promise again, which adds nothing"));
+    }
+    for (verified, view) in &promises {
+        add_commitment(&mut verdict, verified, view);
+        args.log(&pin, &answer, verified, &mut verdict)?;
+    }
+    args.conclude(&pin, &promises, &mut verdict);
+    Ok(verdict)
+}
+
+/// What the engine did, as the rest of a sentence.
+fn says(promises: &[(VerifiedCommitment, CommitmentView)]) -> String {
+    let held = |(verified, view): &(VerifiedCommitment, CommitmentView)| {
+        let legs = view.legs.iter();
+        let legs: Vec<_> =
+            legs.map(|leg| format!("{} {}", leg.amount, asset_text(&leg.asset))).collect();
+        let (to, until) = (verified.fields().beneficiary, verified.fields().expires);
+        format!("{} for {} until {}", legs.join(" and "), to_checksum(&to), utc(until))
+    };
+    match promises {
+        [one] => format!("promised to hold {}", held(one)),
+        many => format!("made {} promises", many.len()),
+    }
 }
 
 impl CommitmentArgs {
-    /// The commitments of an answer.
+    /// Every commitment of an answer: a list, one alone, or both.
     fn views(&self, answer: &Value) -> Result<Vec<CommitmentView>, Failure> {
-        let one = answer.get("commitment").unwrap_or(answer);
-        match answer.get("commitments") {
-            Some(list) => file::read(&self.file, list.clone()),
-            None => Ok(vec![file::read(&self.file, one.clone())?]),
+        let mut views: Vec<CommitmentView> = match answer.get("commitments") {
+            Some(list) => file::read(&self.file, list.clone())?,
+            None => Vec::new(),
+        };
+        let one = match (answer.get("commitment"), answer.get("commitments")) {
+            (Some(one), _) => Some(one),
+            (None, Some(_)) => None,
+            (None, None) => Some(answer),
+        };
+        if let Some(one) = one {
+            views.push(file::read(&self.file, one.clone())?);
         }
+        Ok(views)
     }
 
     /// The expected terms: those of a file or else those shown, changed by the flags.
@@ -198,10 +233,10 @@ impl CommitmentArgs {
     /// The receipt in the same answer, if there is one, must belong to the same event.
     fn log(
         &self,
-        engine: &Engine,
+        pin: &EnginePin,
         answer: &Value,
         verified: &VerifiedCommitment,
-        verdict: &mut Verdict,
+        verdict: &mut Rendered,
     ) -> Result<(), Failure> {
         let Some(found) = file::receipt_of(answer) else {
             verdict.leaves_open("that it is in the log: mortise verify receipt proves that");
@@ -209,7 +244,7 @@ impl CommitmentArgs {
         };
         let view: ReceiptView = file::read(&self.file, found.clone())?;
         let input = json::receipt(&view).map_err(|error| refused::by(&error))?;
-        let signed = statement::verify(engine, &input.signed);
+        let signed = statement::verify(&pin.engine, &input.signed);
         let signed = signed.map_err(|error| refused::by(&error))?;
         receipt::check_rules(&signed, &view.leaf.0).map_err(|error| refused::by(&error))?;
         let logged = receipt::verify_event(signed, &input).map_err(|error| refused::by(&error))?;
@@ -217,26 +252,65 @@ impl CommitmentArgs {
             let what = "the receipt and the commitment belong to different events";
             return Err(refused::named("OtherEvent", what));
         }
-        verdict.proves("the event is in the log of the engine, by the receipt in the same answer");
+        known::compare(pin, logged.statement(), verdict)?;
+        let what = "the event is in the log of the engine, by the receipt in the same answer";
+        verdict.establish(Claim::InLog, what, &logged);
         Ok(())
     }
 
-    fn conclude(&self, verdict: &mut Verdict) {
+    /// Whether the caller named a field of the terms.
+    fn names_terms(&self) -> bool {
+        let flags = [self.owner, self.beneficiary, self.arbiter].iter().any(Option::is_some);
+        self.terms.is_some()
+            || flags
+            || !self.assets.is_empty()
+            || self.lock_id.is_some()
+            || self.user_signature.is_some()
+    }
+
+    /// Adds what was asked for. The check of each promise refused the file otherwise, so this is
+    /// for files with a promise.
+    fn conclude(
+        &self,
+        pin: &EnginePin,
+        promises: &[(VerifiedCommitment, CommitmentView)],
+        verdict: &mut Rendered,
+    ) {
+        let Some((first, _)) = promises.first() else { return };
+        let fields = first.fields();
+        verdict.about_time(fields.issued_at, Clock::Engine);
+        if self.names_terms() {
+            verdict.establish(Claim::Terms, "it has every field that you named", first);
+        }
         if self.terms.is_none() {
             verdict.leaves_open("that the fields that you did not pass are the ones that you want");
         }
+        if let Some(custody) = self.custody.or(pin.anchors.custody) {
+            verdict.compare(Claim::Custody, "custody", &custody.name(), &fields.custody.name());
+        }
+        if let Some(asked) = self.durability.or(pin.anchors.durability) {
+            let found = fields.durability.name();
+            verdict.compare(Claim::Durability, "durability", &asked.name(), &found);
+        }
+        if let Some(policy) = &self.policy_hash.or(pin.anchors.policy_hash) {
+            verdict.compare(Claim::Policy, "the policy", policy, &fields.place.policy_hash);
+        }
         match self.at.seconds() {
-            Some(now) => verdict.proves(format!("a fill counts at {}", seconds_and_utc(now))),
+            Some(now) => {
+                let basis = Basis::named(Named::Comparison, "the signed times and the time asked");
+                let what = format!("a fill counts at {}", seconds_and_utc(now));
+                verdict.establish(Claim::FillCounts, what, basis)
+            }
             None => verdict.leaves_open("that a fill still counts: pass --at live"),
         };
         verdict
-            .leaves_open("that the lock is still held: mortise verify proof")
+            .leaves_open("that the lock is still held: mortise verify proof --status ACTIVE")
             .leaves_open("that the assets exist and cannot move: see custody")
             .leaves_open("that the key lives in an enclave: mortise verify attestation");
     }
 }
 
-fn add_commitment(verdict: &mut Verdict, verified: &VerifiedCommitment, view: &CommitmentView) {
+fn add_commitment(verdict: &mut Rendered, verified: &VerifiedCommitment, view: &CommitmentView) {
     let promise = verified.fields();
     verdict.line("lockId", promise.lock_id).fact("commitment", serde_json::json!(view));
     verdict.line("owner", to_checksum(&promise.owner));
@@ -256,8 +330,10 @@ fn add_commitment(verdict: &mut Verdict, verified: &VerifiedCommitment, view: &C
     verdict.line("custody", promise.custody.name()).line("durability", promise.durability.name());
     verdict.line("policyHash", promise.place.policy_hash);
     verdict.line("place", format!("event {} of frame {}", promise.place.index, promise.place.seq));
-    verdict.proves(
+    verdict.establish(
+        Claim::Promise,
         "the engine promised to hold these assets until the times shown, and to sign nothing that \
          contradicts it",
+        verified,
     );
 }

@@ -12,6 +12,18 @@ pub(super) fn name(event: &Event) -> String {
     debug.chars().take_while(char::is_ascii_alphanumeric).collect()
 }
 
+/// What the engine logged, as the object of a sentence. A refusal is named as one.
+pub(super) fn sentence(event: &Event) -> String {
+    match event {
+        Event::CommandRefused { request_key, reject, .. } => format!(
+            "the REFUSAL of a request of {} ({}: nothing was granted)",
+            to_checksum(&request_key.principal),
+            reject.code().name()
+        ),
+        other => name(other),
+    }
+}
+
 /// What it is about, as JSON; an event without more to say gives its name.
 pub(super) fn json(event: &Event) -> Value {
     let mut value = match event {

@@ -1,12 +1,14 @@
 //! `mortise verify fork`: verifies or creates evidence that an engine contradicted itself.
 
-use super::pin::EnginePinArgs;
+use super::pin::{EnginePin, EnginePinArgs};
 use super::root::statement;
-use super::{file, refused, verdict::Verdict};
+use super::verdict::Rendered;
+use super::{file, refused};
 use crate::failure::Failure;
 use crate::output::Output;
 use mortise_rpc::results::{ForkEvidenceView, LeafProofView};
 use mortise_verify::fork::{ForkEvidence, ForkLeaves, ForkRule, LeafProof, VerifiedFork, verify};
+use mortise_verify::verdict::{Claim, Subject};
 use mortise_verify::{Engine, json};
 use serde_json::{Value, json as value};
 use std::path::{Path, PathBuf};
@@ -49,8 +51,9 @@ pub(super) struct ForkArgs {
 }
 
 /// Runs `mortise verify fork`.
-pub(super) fn run(args: &ForkArgs, output: &Output) -> Result<(), Failure> {
-    let engine = args.pin.read()?.engine;
+pub(super) fn run(args: &ForkArgs, output: &Output) -> Result<Rendered, Failure> {
+    let pin = args.pin.read()?;
+    let engine = pin.engine;
     let evidence = args.evidence(&engine)?;
     let verified = verify(&engine, &evidence).map_err(|error| refused::by(&error))?;
     let view = json::fork_view(&evidence);
@@ -60,8 +63,7 @@ pub(super) fn run(args: &ForkArgs, output: &Output) -> Result<(), Failure> {
             .map_err(|error| Failure::check(format!("{}: {error}", path.display())))?;
         output.note(&format!("evidence written to {}", path.display()));
     }
-    print_fork(&verified, &view, output);
-    Ok(())
+    Ok(rendered(&pin, &verified, &view))
 }
 
 impl ForkArgs {
@@ -93,11 +95,15 @@ fn leaf(path: &Path) -> Result<LeafProof, Failure> {
     Ok(LeafProof { leaf: view.leaf.0, path: json::hashes(&view.path) })
 }
 
-fn print_fork(verified: &VerifiedFork, view: &ForkEvidenceView, output: &Output) {
-    let mut verdict = Verdict::new("fork");
+fn rendered(pin: &EnginePin, verified: &VerifiedFork, view: &ForkEvidenceView) -> Rendered {
+    let (first, second) = (verified.first().seq(), verified.second().seq());
+    let says = format!(
+        "signed two statements that contradict each other, about frames {first} and {second}"
+    );
+    let mut verdict = Rendered::new(Subject::Fork, pin.identity(), says);
     let rule = format!("{:?}", verified.rule());
     let name: String = rule.chars().take_while(char::is_ascii_alphanumeric).collect();
-    verdict.both("engineId", verified.first().engine_id()).both("rule", name);
+    verdict.both("rule", name);
     verdict.line("", words(verified.rule()));
     for (name, of) in [("first", verified.first()), ("second", verified.second())] {
         let head = of.head();
@@ -109,11 +115,15 @@ fn print_fork(verified: &VerifiedFork, view: &ForkEvidenceView, output: &Output)
     }
     verdict
         .fact("evidence", value!(view))
-        .proves("the holder of the engine's key signed both, and no single log can have both")
-        .proves("the log was rewound or forked, or two enclaves ran on it")
+        .establish(
+            Claim::Contradiction,
+            "the holder of the engine's key signed both, and no single log can have both: the log \
+             was rewound or forked, or two enclaves ran on it",
+            verified,
+        )
         .leaves_open("who did it: the keeper of the log, or the holder of the key")
         .leaves_open("which of the two statements others have seen");
-    verdict.print(output);
+    verdict
 }
 
 fn words(rule: ForkRule) -> String {

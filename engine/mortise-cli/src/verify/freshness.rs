@@ -1,14 +1,15 @@
 //! `mortise verify freshness`: how old an answer about now is, by its witnesses.
 
-use super::pin::{EnginePinArgs, LogArgs};
-use super::{file, refused, verdict::Verdict};
+use super::pin::{EnginePin, EnginePinArgs, LogArgs};
+use super::verdict::Rendered;
+use super::{file, refused};
 use crate::failure::Failure;
-use crate::output::Output;
 use crate::time::seconds_and_utc;
 use mortise_client::check::CheckError;
 use mortise_client::{Freshness, FreshnessError, Identity, without_lease};
 use mortise_rpc::results::FreshnessView;
 use mortise_verify::lease::{AgeLimit, LeaseGround, VerifiedLease};
+use mortise_verify::verdict::{Claim, Clock, Subject};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -46,7 +47,7 @@ pub(super) struct FreshnessArgs {
 }
 
 /// Runs `mortise verify freshness`.
-pub(super) fn run(args: &FreshnessArgs, output: &Output) -> Result<(), Failure> {
+pub(super) fn run(args: &FreshnessArgs) -> Result<Rendered, Failure> {
     let pin = args.pin.read()?;
     let shown: FreshnessView = file::read(&args.file, file::freshness(&args.file)?)?;
     let identity = Identity { engine_id: pin.engine.id, address: pin.engine.address };
@@ -63,8 +64,11 @@ pub(super) fn run(args: &FreshnessArgs, output: &Output) -> Result<(), Failure> 
         }
     };
     let lease = checked.map_err(|error| refusal(&error))?;
-    verdict(&lease, now).print(output);
-    Ok(())
+    let mut verdict = verdict(&pin, &shown, &lease, now);
+    if args.max_age.is_some() && lease.ground() == LeaseGround::NoLease {
+        verdict.lacks(Claim::Newest, "--max-age needs witnesses, and none is named");
+    }
+    Ok(verdict)
 }
 
 fn refusal(error: &FreshnessError) -> Failure {
@@ -76,16 +80,24 @@ fn refusal(error: &FreshnessError) -> Failure {
     }
 }
 
-fn verdict(lease: &VerifiedLease, now: u64) -> Verdict {
-    let mut verdict = Verdict::new("freshness");
+fn verdict(pin: &EnginePin, shown: &FreshnessView, lease: &VerifiedLease, now: u64) -> Rendered {
+    let seq = shown.statement.seq;
+    let (says, clock) = match lease.ground() {
+        LeaseGround::NoLease => {
+            (format!("stated frame {seq}, not shown to be the newest"), Clock::Engine)
+        }
+        _ => (format!("stated frame {seq}, the newest that its witnesses knew"), Clock::Witnesses),
+    };
+    let mut verdict = Rendered::new(Subject::Freshness, pin.identity(), says);
     let age = now.saturating_sub(lease.as_of());
+    verdict.about_time(lease.as_of(), clock);
     verdict.fact("asOf", lease.as_of()).fact("age", age);
     verdict.line("as of", seconds_and_utc(lease.as_of())).line("age", format!("{age} s"));
     match lease.ground() {
         LeaseGround::NoLease => {
-            verdict.both("lease", "none");
             verdict
-                .proves("the engine stated this frame at this time")
+                .both("lease", "none")
+                .establish(Claim::Statement, "the engine stated this frame at this time", lease)
                 .leaves_open("that it is the newest: no lease, because no witness is named");
         }
         ground => {
@@ -93,8 +105,8 @@ fn verdict(lease: &VerifiedLease, now: u64) -> Verdict {
                 LeaseGround::Cosigned => "a quorum cosigned exactly this head",
                 _ => "a quorum cosigned a later head that contains it",
             };
-            verdict.both("lease", by);
-            verdict.proves("at this time the frame was the newest that a quorum of witnesses knew");
+            let what = "at this time the frame was the newest that a quorum of witnesses knew";
+            verdict.both("lease", by).establish(Claim::Newest, what, lease);
         }
     }
     verdict

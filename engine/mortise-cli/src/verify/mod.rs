@@ -15,6 +15,7 @@ mod event;
 mod file;
 mod fork;
 mod freshness;
+mod known;
 mod pin;
 mod proof;
 mod receipt;
@@ -29,6 +30,7 @@ pub(crate) use anchors::{ImageArgs, Images, TrustAnchors, pcr, root};
 pub(crate) use file::{answer, checkpoint, read as read_value, statement};
 pub(crate) use pin::{AnchorsArgs, Log, LogArgs, WitnessArgs};
 pub(crate) use refused::by as refusal;
+pub(crate) use verdict::ended;
 
 use crate::failure::Failure;
 use crate::output::Output;
@@ -36,6 +38,10 @@ use crate::output::Output;
 /// Flags of `mortise verify`.
 #[derive(Debug, clap::Args)]
 pub struct VerifyArgs {
+    /// Exit 0 also if a part of what you asked for could not be judged (PARTLY PROVEN).
+    #[arg(long, global = true)]
+    allow_partial: bool,
+
     #[command(subcommand)]
     command: VerifyCommand,
 }
@@ -65,14 +71,17 @@ enum VerifyCommand {
 /// # Errors
 /// Wrong usage; a check that failed, by name; an engine that does not answer or is not ready.
 pub async fn run(args: &VerifyArgs, output: &Output) -> Result<(), Failure> {
-    match &args.command {
-        VerifyCommand::Attestation(args) => attestation::run(args, output).await,
-        VerifyCommand::Receipt(args) => receipt::run(args, output),
-        VerifyCommand::Proof(args) => proof::run(args, output),
-        VerifyCommand::Root(args) => root::run(args, output),
-        VerifyCommand::Freshness(args) => freshness::run(args, output),
-        VerifyCommand::Commitment(args) => commitment::run(args, output),
+    let rendered = match &args.command {
+        VerifyCommand::Attestation(own) => {
+            return attestation::run(own, output, args.allow_partial).await;
+        }
+        VerifyCommand::Receipt(args) => receipt::run(args),
+        VerifyCommand::Proof(args) => proof::run(args),
+        VerifyCommand::Root(args) => root::run(args),
+        VerifyCommand::Freshness(args) => freshness::run(args),
+        VerifyCommand::Commitment(args) => commitment::run(args),
         VerifyCommand::Fork(args) => fork::run(args, output),
-        VerifyCommand::Succession(args) => succession::run(args, output),
-    }
+        VerifyCommand::Succession(args) => succession::run(args),
+    };
+    rendered?.conclude(output, args.allow_partial)
 }

@@ -12,6 +12,7 @@ use mortise_format::ids::{Address, EngineId};
 use mortise_format::note::{KeyUse, NoteKey};
 use mortise_verify::Engine;
 use mortise_verify::checkpoint::Witnesses;
+use mortise_verify::verdict::Identity;
 use std::path::PathBuf;
 
 /// The flag that names the anchors file of a command that does not connect.
@@ -74,6 +75,11 @@ pub(crate) struct WitnessArgs {
 }
 
 impl WitnessArgs {
+    /// Whether a flag names a witness.
+    pub fn is_named(&self) -> bool {
+        !self.witness.is_empty()
+    }
+
     /// The witnesses of the flags, or else of the anchors file; `None` if neither names one.
     pub fn read(&self, anchors: &Anchors) -> Result<Option<Witnesses>, Failure> {
         let (texts, quorum) = match self.witness.is_empty() {
@@ -84,7 +90,13 @@ impl WitnessArgs {
             texts.iter().map(|text| note_key(KeyUse::Witness, text)).collect();
         let keys = keys?;
         if keys.is_empty() {
-            return Ok(None);
+            return match quorum {
+                Some(quorum) => Err(Failure::usage(format!(
+                    "a quorum of {quorum} without witnesses\n  next: name the witnesses, or \
+                     remove quorum from the anchors file"
+                ))),
+                None => Ok(None),
+            };
         }
         let quorum = quorum.unwrap_or(keys.len());
         Witnesses::new(keys, quorum).map(Some).map_err(Failure::usage)
@@ -98,6 +110,13 @@ pub(super) struct EnginePin {
     pub engine: Engine,
     /// The other trust anchors.
     pub anchors: Anchors,
+}
+
+impl EnginePin {
+    /// The identity of a verdict about this engine.
+    pub fn identity(&self) -> Identity {
+        Identity::pinned(&self.engine)
+    }
 }
 
 impl EnginePinArgs {
@@ -114,6 +133,9 @@ impl EnginePinArgs {
             }
             (flags, file) => flags.or(file),
         };
+        // A quorum that no witness can reach is refused by every command, also by those that
+        // need no witness.
+        WitnessArgs::default().read(&anchors)?;
         let engine = engine.ok_or_else(|| {
             Failure::usage(
                 "no engine is named\n  next: name the engine that you trust with --anchors FILE, \
@@ -174,6 +196,27 @@ mod tests {
             engine_id: engine_id.map(|n| EngineId([n; 32])),
             address: engine_id.map(|n| Address([n; 20])),
             anchors: AnchorsArgs { anchors: anchors.map(Path::to_owned) },
+        }
+    }
+
+    #[test]
+    fn quorum_that_no_witness_reaches_is_refused_by_every_command() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("anchors.toml");
+        let (id, address) = (EngineId([1; 32]), Address([1; 20]));
+        let key = NoteKey::new(KeyUse::Witness, "w.example", [7; 32]).unwrap();
+        for (more, is_good) in [
+            ("quorum = 0".to_owned(), false),
+            ("quorum = 2".to_owned(), false),
+            (format!("witnesses = [\"{key}\"]\nquorum = 0"), false),
+            (format!("witnesses = [\"{key}\"]\nquorum = 2"), false),
+            (format!("witnesses = [\"{key}\", \"{key}\"]"), false),
+            (format!("witnesses = [\"{key}\"]\nquorum = 1"), true),
+        ] {
+            let text = format!("engine_id = \"{id}\"\naddress = \"{address}\"\n{more}");
+            std::fs::write(&file, text).unwrap();
+            let read = args(None, Some(&file)).read();
+            assert_eq!(read.as_ref().map_err(Failure::exit_code).err(), (!is_good).then_some(2));
         }
     }
 

@@ -1,14 +1,15 @@
 //! `mortise verify receipt`: an event, its place, the engine's statement, and the history.
 
 use super::pin::{EnginePin, EnginePinArgs, Log, LogArgs};
-use super::{event, file, refused, verdict::Verdict};
+use super::verdict::Rendered;
+use super::{event, file, known, refused};
 use crate::failure::Failure;
-use crate::output::Output;
 use mortise_format::tlog_proof::TlogProof;
 use mortise_verify::checkpoint::{self, CosignedCheckpoint, VerifiedCheckpoint};
 use mortise_verify::history::{TreeHead, verify_consistency};
 use mortise_verify::receipt::{VerifiedReceipt, check_rules, verify_event, verify_frame};
 use mortise_verify::statement::{self, VerifiedStatement};
+use mortise_verify::verdict::{Claim, Subject};
 use mortise_verify::{json, tlog_proof};
 use std::path::{Path, PathBuf};
 
@@ -34,6 +35,10 @@ pub(super) struct ReceiptArgs {
 
     #[command(flatten)]
     pin: EnginePinArgs,
+
+    /// The kind of event that you expect: LocksGranted, LockClaimed, CommandRefused, ...
+    #[arg(long, value_name = "NAME")]
+    kind: Option<String>,
 
     /// A checkpoint of the log (signed note, or an answer of getCheckpoint): of the history of the
     /// receipt, or of a later one with --consistency.
@@ -69,7 +74,7 @@ impl Passed {
 }
 
 /// Runs `mortise verify receipt`.
-pub(super) fn run(args: &ReceiptArgs, output: &Output) -> Result<(), Failure> {
+pub(super) fn run(args: &ReceiptArgs) -> Result<Rendered, Failure> {
     let pin = args.pin.read()?;
     let (view, leaf) = file::receipt(&args.file)?;
     let input = json::receipt(&view).map_err(|error| refused::by(&error))?;
@@ -79,8 +84,19 @@ pub(super) fn run(args: &ReceiptArgs, output: &Output) -> Result<(), Failure> {
         check_rules(&signed, &leaf.0).map_err(|error| refused::by(&error))?;
     }
     let verified = verify_event(signed, &input).map_err(|error| refused::by(&error))?;
-    let mut verdict = Verdict::new("receipt");
-    add_event(&mut verdict, &verified, &pin);
+    let position = verified.position();
+    let says = format!(
+        "logged {} as event {} of frame {}",
+        event::sentence(verified.event()),
+        position.index,
+        position.seq
+    );
+    let mut verdict = Rendered::new(Subject::Receipt, pin.identity(), says);
+    add_event(&mut verdict, &verified);
+    if let Some(kind) = &args.kind {
+        verdict.compare(Claim::Kind, "the event", kind, &event::name(verified.event()));
+    }
+    known::compare(&pin, verified.statement(), &mut verdict)?;
     let path = json::hashes(&view.history_path);
     match leaf {
         Some(leaf) => args.history(&leaf.0, &path, &verified, &pin, &mut verdict)?,
@@ -89,12 +105,11 @@ pub(super) fn run(args: &ReceiptArgs, output: &Output) -> Result<(), Failure> {
     verdict
         .leaves_open("that the engine decided the event correctly: an audit replays the log")
         .leaves_open("that the key lives in an enclave: mortise verify attestation");
-    verdict.print(output);
-    Ok(())
+    Ok(verdict)
 }
 
 /// Adds the event and the statement.
-fn add_event(verdict: &mut Verdict, verified: &VerifiedReceipt, pin: &EnginePin) {
+fn add_event(verdict: &mut Rendered, verified: &VerifiedReceipt) {
     let position = verified.position();
     verdict.line("event", event::name(verified.event()));
     for line in event::lines(verified.event()) {
@@ -102,15 +117,16 @@ fn add_event(verdict: &mut Verdict, verified: &VerifiedReceipt, pin: &EnginePin)
     }
     verdict.fact("event", event::json(verified.event())).fact("index", position.index);
     verdict.line("place", format!("event {} of frame {}", position.index, position.seq));
-    verdict.statement(verified.statement(), &pin.engine.address.0).proves(format!(
+    let what = format!(
         "the engine stated that exactly this event is event {} of frame {} of its log",
         position.index, position.seq
-    ));
+    );
+    verdict.statement(verified.statement()).establish(Claim::Event, what, verified);
 }
 
 impl ReceiptArgs {
     /// Without the 297 bytes a path in the history proves nothing.
-    fn no_leaf(&self, verdict: &mut Verdict) -> Result<(), Failure> {
+    fn no_leaf(&self, verdict: &mut Rendered) -> Result<(), Failure> {
         if self.checkpoint.is_some() || self.tlog_proof.is_some() {
             return Err(refused::named("LeafSize", "the receipt has no leaf of its frame"));
         }
@@ -126,14 +142,15 @@ impl ReceiptArgs {
         path: &[[u8; 32]],
         verified: &VerifiedReceipt,
         pin: &EnginePin,
-        verdict: &mut Verdict,
+        verdict: &mut Rendered,
     ) -> Result<(), Failure> {
         let statement = verified.statement();
         let own = verify_frame(statement, leaf, path, &statement.head());
         let own = own.map_err(|error| refused::by(&error))?;
         verdict.both("rules", own.header().rules);
         let size = statement.head().size;
-        verdict.proves(format!("the frame is the last of the {size} of the stated history"));
+        let what = format!("the frame is the last of the {size} of the stated history");
+        verdict.establish(Claim::FrameInHistory, what, &own);
         let named = self.checkpoint.as_ref().or(self.tlog_proof.as_ref());
         if named.is_none() {
             verdict.leaves_open(
@@ -205,14 +222,15 @@ fn by_tlog_proof(
     Ok(passed)
 }
 
-fn add_checkpoint(verdict: &mut Verdict, passed: &Passed, log: &Log) {
+fn add_checkpoint(verdict: &mut Rendered, passed: &Passed, log: &Log) {
     let checkpoint = passed.checkpoint();
     let head = checkpoint.head();
+    let what = "the log's key signed a checkpoint of a history that has this frame";
     verdict
         .both("origin", checkpoint.origin())
         .fact("checkpointSize", head.size)
         .line("checkpoint", format!("{} frames, root {}", head.size, head.root))
-        .proves("the log's key signed a checkpoint of a history that has this frame");
+        .establish(Claim::Checkpoint, what, checkpoint);
     match (passed, &log.witnesses) {
         (Passed::Cosigned(cosigned), Some(witnesses)) => {
             for by in cosigned.cosignatures() {
@@ -220,8 +238,9 @@ fn add_checkpoint(verdict: &mut Verdict, passed: &Passed, log: &Log) {
                 verdict.line("witness", format!("{name} at {} (by its clock)", by.time));
             }
             verdict.fact("cosignatures", cosigned.cosignatures().len());
+            let what = "the witnesses cosigned it: they let no other history be shown";
             verdict
-                .proves("the witnesses cosigned it: they let no other history be shown")
+                .establish(Claim::Cosigned, what, cosigned)
                 .leaves_open("that the witnesses are honest");
         }
         _ => {

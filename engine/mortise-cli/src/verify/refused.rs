@@ -21,8 +21,8 @@ pub(super) fn named(name: &str, what: &str) -> Failure {
     Failure::check(format!("NOT PROVEN: {name}: {what}\n  next: {next}")).with_evidence(evidence)
 }
 
-/// The next step for a failed check.
-fn next(name: &str) -> &'static str {
+/// The next step for a failed check or a missing claim.
+pub(super) fn next(name: &str) -> &'static str {
     let step = NEXT_STEPS.iter().find(|(names, _)| names.contains(&name));
     step.map_or(
         "do not trust the file: it is damaged, cut or forged; request it again from the engine",
@@ -88,6 +88,15 @@ const NEXT_STEPS: &[(&[&str], &str)] = &[
         &["NoWitnesses"],
         "nothing shows where the old log ended: create a new engine without a predecessor, and \
              publish that",
+    ),
+    (
+        &["nothing"],
+        "the file holds nothing to verify: request it again from the engine, and pass the whole \
+             answer",
+    ),
+    (
+        &["kind", "status", "present", "absent", "policy", "terms"],
+        "the file is genuine and says something else than you expected: do not rely on it",
     ),
     (&["Position"], "the answer is about another entry: name the entry that you requested"),
     (

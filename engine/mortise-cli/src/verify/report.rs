@@ -1,6 +1,10 @@
-//! The output for a document that passed: what it proves, and what it does not.
+//! The output for a document that passed: its fields, and the verdict about it.
 
-use super::anchors::Images;
+use super::anchors::{Images, TrustAnchors};
+use super::refused;
+use super::verdict::ended;
+use crate::anchors::Anchors;
+use crate::failure::Failure;
 use crate::time::rfc3339;
 use mortise_client::Proven;
 use mortise_format::binding::KeyBinding;
@@ -8,8 +12,10 @@ use mortise_format::eip712::RootStatement;
 use mortise_format::ids::{Bytes32, to_checksum, to_hex};
 use mortise_rpc::HexBytes;
 use mortise_rpc::results::StatementView;
-use mortise_verify::attestation::{AWS_NITRO_ROOT_G1, Document, RootFingerprint};
+use mortise_verify::attestation::{AWS_NITRO_ROOT_G1, Document};
+use mortise_verify::verdict::{Basis, Claim, Clock, Identity, Named, Subject, Tie, Verdict};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// The time at which a document was checked.
@@ -26,7 +32,8 @@ pub(super) enum Mode {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Report {
-    verdict: &'static str,
+    #[serde(flatten)]
+    members: Map<String, Value>,
     mode: Mode,
     roots: Vec<Bytes32>,
     image: &'static str,
@@ -42,8 +49,8 @@ pub(super) struct Report {
     engine: Option<Engine>,
     #[serde(skip_serializing_if = "Option::is_none")]
     statement: Option<StatementView>,
-    proven: Vec<String>,
-    not_proven: Vec<String>,
+    #[serde(skip)]
+    verdict: Verdict,
 }
 
 /// What a document binds.
@@ -93,21 +100,174 @@ impl Engine {
     }
 }
 
-impl Report {
+/// A passed document before its report: what was checked, and under which anchors.
+#[derive(Debug)]
+pub(super) struct Passed<'a> {
+    /// The time at which it was checked.
+    pub mode: Mode,
+    /// Roots and images.
+    pub trust: &'a TrustAnchors,
+    /// The anchors file.
+    pub file: &'a Anchors,
+}
+
+impl Passed<'_> {
     /// The report of a document alone. It names the engine only by a digest.
-    pub fn of_document(
-        document: &Document,
-        mode: Mode,
-        roots: &[RootFingerprint],
-        images: &Images,
-    ) -> Self {
+    ///
+    /// # Errors
+    /// Wrong usage: half an engine in the anchors file.
+    pub fn document(&self, document: &Document) -> Result<Report, Failure> {
+        let mut verdict = self.verdict(document, None);
+        if self.file.engine()?.is_some() {
+            let reason = "a document alone names no engine: pass the whole answer of the engine";
+            verdict.lacks(Claim::Engine, reason);
+        }
+        if self.file.policy_hash.is_some() {
+            verdict.lacks(Claim::Policy, "a document alone names no policy: pass the whole answer");
+        }
+        verdict.leaves_open("which keys and engine it binds: a document holds only their digest");
+        self.leave_open(&mut verdict);
+        Ok(self.report(document, verdict))
+    }
+
+    /// Of an answer whose document binds the keys that it names.
+    ///
+    /// # Errors
+    /// Another engine or address than the anchors file names.
+    pub fn proven(&self, proven: &Proven) -> Result<Report, Failure> {
+        let mut verdict = self.verdict(proven.document(), Some(proven));
+        let basis = || Basis::named(Named::Attestation, "the digest of the keys in the document");
+        let what = "it holds the keys shown here, for this engine, and continues this history";
+        verdict.establish(Claim::Keys, what, basis());
+        if proven.statement().is_some() {
+            let what = "the statement was the newest that it had released";
+            verdict.establish(Claim::NewestHeld, what, basis());
+        }
+        self.engine(proven, &mut verdict)?;
+        self.leave_open(&mut verdict);
+        let engine = Some(Engine::of(proven));
+        let statement = proven.statement().map(StatementView::from);
+        Ok(Report { engine, statement, ..self.report(proven.document(), verdict) })
+    }
+
+    /// Holds the bound keys against the engine and the policy of the anchors file.
+    fn engine(&self, proven: &Proven, verdict: &mut Verdict) -> Result<(), Failure> {
+        let found = proven.identity();
+        match self.file.engine()? {
+            Some(wanted) if wanted.id != found.engine_id => {
+                let what = format!("the document binds {}, not {}", found.engine_id, wanted.id);
+                return Err(refused::named("EngineId", &what));
+            }
+            Some(wanted) if wanted.address != found.address => {
+                let (found, wanted) = (to_checksum(&found.address), to_checksum(&wanted.address));
+                let what = format!("the document binds the key of {found}, not of {wanted}");
+                return Err(refused::named("Signer", &what));
+            }
+            Some(_) => {
+                let basis = Basis::named(Named::Comparison, "engine and address of the anchors");
+                let what = "the keys belong to the engine that you named";
+                verdict.establish(Claim::Engine, what, basis);
+            }
+            None => {
+                verdict
+                    .leaves_open("that this is the engine that you mean: name it with --anchors");
+            }
+        }
+        let bound = &proven.binding().policy_hash;
+        match &self.file.policy_hash {
+            Some(wanted) if wanted != bound => {
+                verdict.contradicts(Claim::Policy, format!("the policy is {bound}, not {wanted}"));
+            }
+            Some(_) => {
+                let basis = Basis::named(Named::Comparison, "the policy hash in the bound keys");
+                verdict.establish(Claim::Policy, "the policy is the one that you named", basis);
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn is_under_aws(&self) -> bool {
+        self.trust.roots == [AWS_NITRO_ROOT_G1]
+    }
+
+    /// The claims of every document; each has its check in `mortise_verify`.
+    fn verdict(&self, document: &Document, proven: Option<&Proven>) -> Verdict {
+        let (tie, is_named) = match self.trust.images {
+            Images::Any => (Tie::NotAtAll, false),
+            Images::Named(_) => (Tie::Attested, true),
+        };
+        let identity = Identity {
+            engine_id: proven.map(|proven| proven.identity().engine_id),
+            address: proven.map(|proven| proven.identity().address),
+            image: document.pcr(0).map(ToString::to_string),
+            tie,
+        };
+        let says = match (proven, self.mode) {
+            (None, _) => "made this document",
+            (Some(_), Mode::Live) => "holds these keys in an enclave",
+            (Some(_), Mode::Archived) => "held these keys in an enclave when it booted",
+        };
+        let mut verdict = Verdict::new(Subject::Attestation, identity, says);
+        verdict.about_time(document.timestamp_ms() / 1000, Clock::Document);
+        let basis = |what: &str| Basis::named(Named::Attestation, what);
+        let what = match self.is_under_aws() {
+            true => "a Nitro enclave, not in debug mode, made the document",
+            false => "an enclave under a root that you named, not in debug mode, made the document",
+        };
+        verdict.establish(Claim::Document, what, basis("the signature and its certificate chain"));
+        match self.mode {
+            Mode::Live => {
+                let what = "it was made now, for the nonce of this request";
+                verdict.establish(Claim::Fresh, what, basis("the nonce and the time in it"));
+            }
+            Mode::Archived => {
+                let time = rfc3339(document.timestamp_ms());
+                let what = format!("it was made at {time}, as it states");
+                verdict.establish(Claim::AtItsTime, what, basis("the time in it"));
+            }
+        }
+        if is_named {
+            let what = "the enclave runs an image that you named";
+            verdict.establish(Claim::Image, what, basis("the registers in it"));
+        }
+        verdict
+    }
+
+    /// What the document does not prove, although it may seem to.
+    fn leave_open(&self, verdict: &mut Verdict) {
+        verdict.leaves_open(match self.trust.images {
+            Images::Any => "which image it runs: --any-image accepts any image",
+            Images::Named(_) => "that the image is good, or built from some source",
+        });
+        for index in self.trust.images.unnamed() {
+            verdict.leaves_open(format!(
+                "PCR{index} by a value of yours: PCR0 covers the same bytes, but not where one \
+                 part ends; name it too for a complete policy"
+            ));
+        }
+        if !self.is_under_aws() {
+            verdict.leaves_open("that AWS hardware runs it: the root is not that of AWS");
+        }
+        if self.mode == Mode::Archived {
+            verdict.leaves_open("anything about today");
+        }
+        verdict
+            .leaves_open(
+                "that the peer who answers is the enclave: only what the bound keys sign is from it",
+            )
+            .leaves_open("that no second enclave of the same image holds the same keys");
+    }
+
+    fn report(&self, document: &Document, verdict: Verdict) -> Report {
         let named = document.pcrs().filter(|(index, pcr)| *index < 5 || !pcr.is_zero());
         let bytes = |bytes: Option<&[u8]>| bytes.map(|bytes| HexBytes(bytes.to_vec()));
-        let mut report = Self {
-            verdict: "verified",
-            mode,
-            roots: roots.iter().map(|root| Bytes32(root.0)).collect(),
-            image: match images {
+        let members = verdict.members();
+        Report {
+            members,
+            mode: self.mode,
+            roots: self.trust.roots.iter().map(|root| Bytes32(root.0)).collect(),
+            image: match self.trust.images {
                 Images::Any => "any",
                 Images::Named(_) => "approved",
             },
@@ -120,92 +280,19 @@ impl Report {
             public_key: bytes(document.public_key()),
             engine: None,
             statement: None,
-            proven: Vec::new(),
-            not_proven: Vec::new(),
-        };
-        report.conclude(images);
-        report
+            verdict,
+        }
     }
+}
 
-    /// Of an answer whose document binds the keys that it names.
-    pub fn of_proven(
-        proven: &Proven,
-        mode: Mode,
-        roots: &[RootFingerprint],
-        images: &Images,
-    ) -> Self {
-        let engine = Some(Engine::of(proven));
-        let statement = proven.statement().map(StatementView::from);
-        let of_document = Self::of_document(proven.document(), mode, roots, images);
-        let mut report = Self { engine, statement, ..of_document };
-        report.conclude(images);
-        report
-    }
-
-    fn is_under_aws(&self) -> bool {
-        self.roots == [Bytes32(AWS_NITRO_ROOT_G1.0)]
-    }
-
-    /// Words for what the checks prove; each has its check in `mortise_verify`.
-    fn conclude(&mut self, images: &Images) {
-        let mut proven = vec![match self.is_under_aws() {
-            true => "a Nitro enclave, not in debug mode, made the document".to_owned(),
-            false => "an enclave under a root that you named, not in debug mode, made the document"
-                .to_owned(),
-        }];
-        proven.push(match self.mode {
-            Mode::Live => "it was made now, for the nonce of this request".to_owned(),
-            Mode::Archived => format!("it was made at {}, as it states", self.time),
-        });
-        if matches!(images, Images::Named(_)) {
-            proven.push("the enclave runs an image that you named".to_owned());
-        }
-        if self.engine.is_some() {
-            let what = "it holds the keys shown here, for this engine, and continues this history";
-            proven.push(what.to_owned());
-        }
-        if self.statement.is_some() {
-            let what = "the statement was the newest that it had released";
-            proven.push(what.to_owned());
-        }
-        (self.proven, self.not_proven) = (proven, self.open(images));
-    }
-
-    /// What the document does not prove, although it may seem to.
-    fn open(&self, images: &Images) -> Vec<String> {
-        let mut open = Vec::new();
-        if matches!(images, Images::Any) {
-            open.push("which image it runs: --any-image accepts any image".to_owned());
-        } else {
-            open.push("that the image is good, or built from some source".to_owned());
-        }
-        for index in images.unnamed() {
-            open.push(format!(
-                "PCR{index} by a value of yours: PCR0 covers the same bytes, but not where one \
-                 part \
-                 ends; name it too for a complete policy"
-            ));
-        }
-        if !self.is_under_aws() {
-            open.push("that AWS hardware runs it: the root is not that of AWS".into());
-        }
-        if self.engine.is_none() {
-            let what = "which keys and engine it binds: a document holds only their digest";
-            open.push(what.to_owned());
-        }
-        if self.mode == Mode::Archived {
-            open.push("anything about today".to_owned());
-        }
-        open.push(
-            "that the peer who answers is the enclave: only what the bound keys sign is from it"
-                .into(),
-        );
-        open.push("that no second enclave of the same image holds the same keys".to_owned());
-        open
+impl Report {
+    /// The failure, if the verdict is one.
+    pub fn ended(&self, allow_partial: bool) -> Result<(), Failure> {
+        ended(&self.verdict, allow_partial)
     }
 
     /// For people.
-    pub fn text(&self, title: &str) -> String {
+    pub fn text(&self) -> String {
         let mut lines = Vec::new();
         if let Some(engine) = &self.engine {
             engine.lines(&mut lines);
@@ -227,15 +314,11 @@ impl Report {
         ]);
         lines.extend(self.roots.iter().map(|root| ("root", root.to_string())));
         lines.extend(self.pcrs.iter().map(|(index, pcr)| (pcr_name(*index), pcr.clone())));
-        let mut text = format!("{title}\n");
+        let mut text = format!("{}\n", self.verdict.first_line());
         for (name, value) in lines {
             text.push_str(&format!("  {name:13}  {value}\n"));
         }
-        for (head, what) in [("proven", &self.proven), ("NOT proven", &self.not_proven)] {
-            text.push_str(&format!("  {head}\n"));
-            text.extend(what.iter().map(|what| format!("    - {what}\n")));
-        }
-        text
+        text + &self.verdict.lists()
     }
 }
 

@@ -2,11 +2,12 @@
 
 use super::pin::EnginePinArgs;
 use super::receipt::CONSISTENCY_NAMES;
-use super::{file, refused, verdict::Verdict};
+use super::verdict::Rendered;
+use super::{file, known, refused};
 use crate::failure::Failure;
-use crate::output::Output;
-use mortise_verify::history::verify_consistency;
+use mortise_verify::history::{VerifiedConsistency, verify_consistency};
 use mortise_verify::statement::{VerifiedStatement, verify};
+use mortise_verify::verdict::{Claim, Subject};
 use mortise_verify::{Engine, fork};
 use std::path::{Path, PathBuf};
 
@@ -42,21 +43,26 @@ pub(super) struct RootArgs {
 }
 
 /// Runs `mortise verify root`.
-pub(super) fn run(args: &RootArgs, output: &Output) -> Result<(), Failure> {
+pub(super) fn run(args: &RootArgs) -> Result<Rendered, Failure> {
     let pin = args.pin.read()?;
     let stated = statement(&pin.engine, &args.file)?;
-    let mut verdict = Verdict::new("root");
+    let says = format!("stated state root {} after frame {}", stated.state_root(), stated.seq());
+    let mut verdict = Rendered::new(Subject::Root, pin.identity(), says);
     verdict
         .fact("stateRoot", stated.state_root().to_string())
         .both("policyHash", stated.fields().policy_hash)
-        .statement(&stated, &pin.engine.address.0)
-        .proves("the engine stated every field shown here");
+        .statement(&stated);
+    if let Some(wanted) = &pin.anchors.policy_hash {
+        verdict.compare(Claim::Policy, "the policy", wanted, &stated.fields().policy_hash);
+    }
+    known::compare(&pin, &stated, &mut verdict)?;
     if let Some(older) = &args.older {
         let older = statement(&pin.engine, older)?;
-        args.continues(&older, &stated)?;
+        let both = args.continues(&older, &stated)?;
         let (from, to) = (older.head().size, stated.head().size);
         verdict.fact("olderSize", from);
-        verdict.proves(format!("its history of {to} frames begins with the {from} of --older"));
+        let what = format!("its history of {to} frames begins with the {from} of --older");
+        verdict.establish(Claim::Continues, what, &both);
     } else {
         verdict.leaves_open("that it continues an older statement: pass that with --older");
     }
@@ -64,8 +70,7 @@ pub(super) fn run(args: &RootArgs, output: &Output) -> Result<(), Failure> {
         .leaves_open("that it is the newest")
         .leaves_open("that others see the same history: checkpoints with witnesses show that")
         .leaves_open("that the key lives in an enclave: mortise verify attestation");
-    verdict.print(output);
-    Ok(())
+    Ok(verdict)
 }
 
 /// A statement of a file, checked.
@@ -78,7 +83,7 @@ impl RootArgs {
         &self,
         older: &VerifiedStatement,
         newer: &VerifiedStatement,
-    ) -> Result<(), Failure> {
+    ) -> Result<VerifiedConsistency, Failure> {
         if let Some(rule) = fork::between(older, newer) {
             let what = format!("the engine contradicts itself: {rule:?}");
             return Err(refused::named("Fork", &what));
@@ -94,6 +99,6 @@ impl RootArgs {
             }
         };
         let consistent = verify_consistency(&older.head(), &newer.head(), &path);
-        consistent.map(drop).map_err(|error| refused::by(&error))
+        consistent.map_err(|error| refused::by(&error))
     }
 }

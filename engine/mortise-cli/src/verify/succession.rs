@@ -1,13 +1,14 @@
 //! `mortise verify succession`: that a genesis replaces an engine whose log was lost.
 
-use super::{file, refused, verdict::Verdict};
+use super::verdict::Rendered;
+use super::{file, refused};
 use crate::failure::Failure;
-use crate::output::Output;
 use mortise_format::genesis::GenesisKeys;
 use mortise_format::ids::{Bytes32, EngineId, to_checksum};
 use mortise_rpc::genesis;
 use mortise_rpc::results::EngineInfo;
 use mortise_verify::succession::{VerifiedSuccession, verify};
+use mortise_verify::verdict::{Basis, Claim, Clock, Identity, Named, Subject, Tie};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -45,7 +46,7 @@ pub(super) struct SuccessionArgs {
 }
 
 /// Runs `mortise verify succession`.
-pub(super) fn run(args: &SuccessionArgs, output: &Output) -> Result<(), Failure> {
+pub(super) fn run(args: &SuccessionArgs) -> Result<Rendered, Failure> {
     let text = String::from_utf8(file::bytes(&args.file)?);
     let text = text.map_err(|_| refused::named("Form", "the genesis is not UTF-8"))?;
     let genesis = genesis::parse(&text).map_err(|e| refused::named("Form", &e.to_string()))?;
@@ -60,23 +61,29 @@ pub(super) fn run(args: &SuccessionArgs, output: &Output) -> Result<(), Failure>
         largest = largest.max(shown.map_err(|error| refused::by(&error))?.size);
     }
     let successor = args.info.as_deref().map(|path| successor(&verified, path)).transpose()?;
-    let mut verdict = verdict(&verified);
+    let mut verdict = verdict(&verified, args.predecessor.is_some());
     if args.predecessor.is_none() {
         verdict.leaves_open(
             "that this is the engine that you relied on: pass its ID with --predecessor",
         );
     }
     if !args.checkpoint.is_empty() {
-        verdict.proves(format!("your checkpoints, up to {largest} frames, do not contradict it"));
+        let what = format!("your checkpoints, up to {largest} frames, do not contradict it");
+        verdict.establish(Claim::CheckpointsAgree, what, &verified);
     }
     match successor {
-        Some(id) => verdict
-            .both("engineId", id)
-            .proves("the ID of the engine in --info covers this genesis"),
+        Some(id) => {
+            let basis = Basis::named(Named::Comparison, "the ID that genesis and keys give");
+            let what = "the ID of the engine in --info covers this genesis";
+            verdict.fact("engineId", id.to_string()).line("successor", id).establish(
+                Claim::Successor,
+                what,
+                basis,
+            )
+        }
         None => verdict.leaves_open("which engine has this genesis: pass --info"),
     };
-    verdict.print(output);
-    Ok(())
+    Ok(verdict)
 }
 
 /// The ID of an engine, which must cover this genesis.
@@ -97,13 +104,20 @@ fn successor(verified: &VerifiedSuccession, path: &Path) -> Result<EngineId, Fai
     }
 }
 
-fn verdict(verified: &VerifiedSuccession) -> Verdict {
+fn verdict(verified: &VerifiedSuccession, is_pinned: bool) -> Rendered {
     let (unsigned, head) = (verified.unsigned(), verified.head());
     let witnesses = &unsigned.policy().witnesses;
     let by = unsigned.cosignatures().iter();
     let by: Vec<_> = by.filter_map(|c| Some((&witnesses.get(c.witness)?.name, c.time))).collect();
     let operators: Vec<String> = verified.operators().iter().map(to_checksum).collect();
-    let mut verdict = Verdict::new("succession");
+    let tie = if is_pinned { Tie::Pinned } else { Tie::NotAtAll };
+    let engine_id = Some(verified.predecessor());
+    let identity = Identity { engine_id, address: None, image: None, tie };
+    let says = format!("is replaced: {} of its operators agreed", operators.len());
+    let mut verdict = Rendered::new(Subject::Succession, identity, says);
+    if let Some(newest) = unsigned.cosignatures().iter().map(|c| c.time).max() {
+        verdict.about_time(newest, Clock::Witnesses);
+    }
     verdict
         .both("predecessor", verified.predecessor())
         .both("genesisHash", Bytes32(verified.genesis_hash().0))
@@ -122,10 +136,16 @@ fn verdict(verified: &VerifiedSuccession) -> Verdict {
         verdict.line("cosigned by", format!("{name} at {time}"));
     }
     verdict
-        .proves(
+        .establish(
+            Claim::Replacement,
             "as many operators as the policy of the old engine requires signed this replacement",
+            verified,
         )
-        .proves("its own key signed that its log had these frames, and a quorum cosigned that")
+        .establish(
+            Claim::LogEnd,
+            "its own key signed that its log had these frames, and a quorum cosigned that",
+            verified,
+        )
         .leaves_open("that this was its last checkpoint: pass others with --checkpoint")
         .leaves_open(
             "that no other succession was signed, and that only one engine has this genesis",
