@@ -241,7 +241,7 @@ fn command_line_checks_an_answer_against_the_anchors() {
     let keys: Vec<String> = keys.iter().map(|key| key.to_string()).collect();
     let pin = format!("engine_id = \"{}\"\naddress = \"{}\"\n", info.engine_id, info.address);
     let with = format!("{pin}log_key = \"{log}\"\nwitnesses = {keys:?}\nquorum = 2\n");
-    let (plain, anchors) = (file("plain.toml", pin), file("anchors.toml", with));
+    let (plain, anchors) = (file("plain.toml", pin.clone()), file("anchors.toml", with));
     let answer = system.call("getLock", json!({"lockId": LockId([7; 32])}));
     let answer = file("answer.json", answer.to_string());
     let verify = |anchors: &str, more: &[&str]| {
@@ -256,6 +256,31 @@ fn command_line_checks_an_answer_against_the_anchors() {
     assert_eq!((status, &refused["error"]["evidence"]["name"]), (1, &json!("LeaseOld")));
     let (status, ..) = verify(&anchors, &["--at", &late, "--max-age", "61"]);
     assert_eq!(status, 0);
+    // Each anchor of the lease with a wrong value, by the names of the table of anchors.
+    let own = format!("{pin}log_key = \"{log}\"\nwitnesses = {keys:?}\nquorum = 2\n");
+    let other_log = NoteKey::new(KeyUse::Log, "other.example", [7; 32]).expect("a name");
+    let stranger = NoteKey::new(KeyUse::Witness, "w.example", [7; 32]).expect("a name");
+    for (wrong, name) in [
+        (own.replace(&log.to_string(), &other_log.to_string()), "Origin"),
+        (
+            format!("{own}origin = {:?}\n", info.origin)
+                .replace(&log.to_string(), &other_log.to_string()),
+            "LogSignatureMissing",
+        ),
+        (format!("{own}origin = \"other.example\"\n"), "Origin"),
+        (
+            own.replace(&format!("{keys:?}"), &format!("[\"{stranger}\"]")).replace("= 2", "= 1"),
+            "Quorum",
+        ),
+        (format!("{own}max_age = 0\n"), "LeaseOld"),
+        (format!("{own}skew = 0\n"), "LeaseFromTheFuture"),
+    ] {
+        let at = if name == "LeaseFromTheFuture" { as_of - 1 } else { as_of + 1 };
+        let anchors = file("wrong.toml", wrong);
+        let (status, refused, text) = verify(&anchors, &["--at", &at.to_string()]);
+        let found = &refused["error"]["evidence"]["name"];
+        assert_eq!((status, found), (1, &json!(name)), "{text}");
+    }
     let early = (as_of - 6).to_string();
     let (status, refused, _) = verify(&anchors, &["--at", &early]);
     assert_eq!((status, &refused["error"]["evidence"]["name"]), (1, &json!("LeaseFromTheFuture")));

@@ -13,7 +13,7 @@ mod refused;
 mod sealed;
 mod software;
 mod vault;
-mod verified;
+pub(crate) mod verified;
 mod weak;
 
 use crate::client::block_on;

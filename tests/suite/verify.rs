@@ -16,6 +16,8 @@ mod documents;
 mod forks;
 #[path = "verify/histories.rs"]
 mod histories;
+#[path = "verify/matrix.rs"]
+mod matrix;
 #[path = "verify/verdicts.rs"]
 mod verdicts;
 

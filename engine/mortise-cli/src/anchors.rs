@@ -109,6 +109,30 @@ impl Anchors {
         AgeLimit { max_age: self.max_age.unwrap_or(max_age), skew: self.skew.unwrap_or(skew) }
     }
 
+    /// The names that the file gives a value.
+    pub fn given(&self) -> Vec<&'static str> {
+        let given = [
+            ("engine_id", self.engine_id.is_some()),
+            ("address", self.address.is_some()),
+            ("log_key", self.log_key.is_some()),
+            ("origin", self.origin.is_some()),
+            ("witnesses", !self.witnesses.is_empty()),
+            ("quorum", self.quorum.is_some()),
+            ("max_age", self.max_age.is_some()),
+            ("skew", self.skew.is_some()),
+            ("custody", self.custody.is_some()),
+            ("durability", self.durability.is_some()),
+            ("policy_hash", self.policy_hash.is_some()),
+            ("roots", !self.roots.is_empty()),
+            ("pcr0", !self.pcr0.is_empty()),
+            ("pcr1", !self.pcr1.is_empty()),
+            ("pcr2", !self.pcr2.is_empty()),
+            ("pcr8", !self.pcr8.is_empty()),
+            ("last", self.last.is_some()),
+        ];
+        given.into_iter().filter(|(_, is_given)| *is_given).map(|(name, _)| name).collect()
+    }
+
     /// The newest statement that mortise kept.
     pub fn last(&self) -> Option<&SignedStatementView> {
         self.last.as_ref()

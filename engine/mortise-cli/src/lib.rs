@@ -48,6 +48,7 @@ use failure::Failure;
 use output::Output;
 use std::future::Future;
 use std::process::ExitCode;
+pub use verify::uses;
 
 /// Runs the command of this process.
 pub fn run() -> ExitCode {

@@ -14,8 +14,8 @@ use mortise_format::ids::{Address, Bytes32};
 use mortise_format::secp256k1::{address_of_compressed, recover};
 use mortise_rpc::results::{Attestation, AttestedLease, BindingView, BootAttestation};
 use mortise_verify::attestation::{
-    ArchivedCheck, AttestationError, Claims, Document, Expect, LeaseClaim, LeaseDigest, LiveCheck,
-    PcrPolicy, RootFingerprint, verify_archived, verify_live,
+    ArchivedCheck, AttestationError, Claims, Document, Expect, ImageRule, LeaseClaim, LeaseDigest,
+    LiveCheck, PcrPolicy, RootFingerprint, verify_archived, verify_live,
 };
 use mortise_verify::lease::AgeLimit;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -76,6 +76,8 @@ pub struct Proven {
     document: Document,
     statement: Option<RootStatement>,
     as_of: Option<u64>,
+    root: RootFingerprint,
+    image_rule: ImageRule,
 }
 
 impl Proven {
@@ -92,6 +94,16 @@ impl Proven {
     /// Engine and address, to pin.
     pub fn identity(&self) -> Identity {
         Identity { engine_id: self.binding.engine_id, address: self.address }
+    }
+
+    /// The root under which the document was verified.
+    pub fn root(&self) -> RootFingerprint {
+        self.root
+    }
+
+    /// Whether the image is an approved one, or any image passed.
+    pub fn image_rule(&self) -> ImageRule {
+        self.image_rule
     }
 
     /// The verified document.
@@ -154,7 +166,8 @@ pub fn verify(
     }
     let (document, statement) = (verified.document().clone(), Some(statement));
     let as_of = answer.lease.as_ref().map(|lease| lease.as_of);
-    Ok(Proven { binding, address, document, statement, as_of })
+    let (root, image_rule) = (verified.root(), verified.image_rule());
+    Ok(Proven { binding, address, document, statement, as_of, root, image_rule })
 }
 
 /// The lease that the document must cover.
@@ -184,6 +197,8 @@ pub fn verify_boot(answer: &BootAttestation, trust: &Trust) -> Result<Proven, Pr
         document: verified.document().clone(),
         statement: None,
         as_of: None,
+        root: verified.root(),
+        image_rule: verified.image_rule(),
     })
 }
 

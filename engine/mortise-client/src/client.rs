@@ -29,6 +29,7 @@ pub struct Client {
     link: Link,
     retry: RetryPolicy,
     identity: OnceLock<Identity>,
+    is_pinned: bool,
     statements: Statements,
     pub(crate) attested: Option<Attested>,
     pub(crate) allowed: Option<InsecureMode>,
@@ -46,6 +47,7 @@ impl Client {
             endpoint,
             retry: RetryPolicy::default(),
             identity: OnceLock::new(),
+            is_pinned: false,
             statements: Statements::default(),
             attested: None,
             allowed: None,
@@ -59,6 +61,7 @@ impl Client {
     #[must_use]
     pub fn pinned(mut self, identity: Identity) -> Self {
         self.identity = OnceLock::from(identity);
+        self.is_pinned = true;
         self
     }
 
@@ -66,8 +69,9 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::check_engine_id`].
-    pub async fn pinned_by_id(self, expected: EngineId) -> Result<Self, ClientError> {
+    pub async fn pinned_by_id(mut self, expected: EngineId) -> Result<Self, ClientError> {
         self.check_engine_id(expected).await?;
+        self.is_pinned = true;
         Ok(self)
     }
 
@@ -89,6 +93,11 @@ impl Client {
                 Err(ClientError::EngineId { expected, found, opened })
             }
         }
+    }
+
+    /// Whether the caller named the engine, or it is the first one that answered.
+    pub(crate) fn is_pinned(&self) -> bool {
+        self.is_pinned
     }
 
     /// Sets retries and timeouts.

@@ -56,6 +56,7 @@ mod retry;
 mod signer;
 mod statements;
 mod subscription;
+pub mod verdict;
 mod wait;
 
 #[cfg(test)]

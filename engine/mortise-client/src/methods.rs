@@ -284,7 +284,8 @@ impl Client {
         }
         let result: BatchResult = self.change(Method::CommitBatch, &params).await?;
         let identity = self.identity().await?;
-        if result.commitments.len() != params.intents.len() {
+        // No commitment for no intent is nothing checked.
+        if params.intents.is_empty() || result.commitments.len() != params.intents.len() {
             return Err(check::CheckError::CommitmentCount.into());
         }
         let receipt = check::receipt(&identity, &result.receipt)?;

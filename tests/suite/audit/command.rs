@@ -98,7 +98,7 @@ fn audit_that_could_not_judge_what_was_asked_exits_with_1() {
     data_folder(&driver, at);
     export(&at.join("data"), &at.join("a.log"), false, None, |_, _| {}).unwrap();
     let id = driver.identity().engine_id.to_string();
-    let other = super::keys_of(&Driver::booted(93));
+    let other = keys_of(&Driver::booted(93));
     std::fs::write(at.join("other.json"), other.to_json().as_bytes()).unwrap();
     let good = mortise(at, &["audit", "a.log", "--keys", "keys.json", "--engine-id", &id]);
     let line = first_line(&good);

@@ -14,13 +14,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// An attested system, and the folder with its authority's root.
-struct AttestedSystem {
-    system: System,
+pub(crate) struct AttestedSystem {
+    pub system: System,
     folder: tempfile::TempDir,
 }
 
 impl AttestedSystem {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("the system gives a folder");
         let module = SoftwareNsm::boot(&folder.path().join("nsm"), &Measurements::dev("engine"));
         let module = module.expect("the folder can be written");
@@ -34,7 +34,7 @@ impl AttestedSystem {
         self.folder.path().join(name)
     }
 
-    fn root(&self) -> String {
+    pub fn root(&self) -> String {
         self.path("nitro-root.pem").display().to_string()
     }
 

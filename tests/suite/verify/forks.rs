@@ -22,8 +22,23 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// Two branches of one log.
+struct Rewound {
+    answers: Answers,
+    /// `commitLock` on the branch that was lost.
+    kept: Value,
+    /// `commitLock` on the branch that others see, at the same size.
+    shown: Value,
+    /// `getProof` of the held lock, at the head of that branch.
+    proof: Value,
+    /// `getLock` with its freshness, at the same head.
+    lock: Value,
+    /// The export of that branch.
+    log: Vec<u8>,
+}
+
 /// Answers of one engine before and after its parent restored an old store.
-fn rewound() -> (Answers, Value, Value) {
+fn rewound() -> Rewound {
     let mut system = System::start();
     let parties = Parties::of(&system.engine_socket());
     let answers = Answers::of(&system, &parties);
@@ -48,7 +63,15 @@ fn rewound() -> (Answers, Value, Value) {
         let shown = call(&system, Method::CommitLock, &parties.commit(nonce, 66));
         (size(&shown) >= size(&kept)).then_some(shown)
     });
-    (answers, kept, shown.expect("each commit makes a frame"))
+    let shown = shown.expect("each commit makes a frame");
+    let proof = call(&system, Method::GetProof, &json!({"lockId": answers.lock_id}));
+    let lock = call(&system, Method::GetLock, &json!({"lockId": answers.lock_id}));
+    stop(&mut system);
+    let file = system.folder().join("shown.log");
+    mortise_host::export::export(&system.store_folder(), &file, false, None, |_, _| {})
+        .expect("the store is whole");
+    let log = std::fs::read(&file).expect("it was written");
+    Rewound { answers, kept, shown, proof, lock, log }
 }
 
 /// The history that an answer states.
@@ -59,11 +82,12 @@ fn size(answer: &Value) -> u64 {
 
 #[test]
 fn newer_receipt_of_a_rewound_log_becomes_evidence_that_any_party_can_verify() {
-    let (answers, kept, shown) = rewound();
+    let rewound = rewound();
+    let Rewound { answers, kept, shown, .. } = &rewound;
     let files = Files::new();
-    let (kept_file, shown_file) = (files.json("kept", &kept), files.json("shown", &shown));
+    let (kept_file, shown_file) = (files.json("kept", kept), files.json("shown", shown));
     let out = argument(&files.path("evidence.json"));
-    let who = engine_flags(&answers);
+    let who = engine_flags(answers);
     let find = |other: &str, more: &[&str]| {
         mortise(&[&["verify", "fork", &kept_file, other], more, &who].concat())
     };
@@ -73,20 +97,16 @@ fn newer_receipt_of_a_rewound_log_becomes_evidence_that_any_party_can_verify() {
     assert_eq!((checked.exit, &checked.json()["rule"]), (0, &json!("SameSizeOtherRoot")));
     let evidence = std::fs::read(&out).expect("it was written");
     let evidence: Value = serde_json::from_slice(&evidence).expect("it is JSON");
-    assert!(every_change_is_refused(&answers, "fork", &evidence, &[]) > 60);
+    assert!(every_change_is_refused(answers, "fork", &evidence, &[]) > 60);
     let root =
         mortise(&[&["verify", "root", &shown_file, "--older", &kept_file], &who[..]].concat());
     assert_eq!((root.exit, root.refusal()), (1, "Fork"), "{root:?}");
-    anchors_file_that_knows_one_branch_refuses_the_other(&files, &answers, &kept, &shown);
+    anchors_file_that_knows_one_branch_refuses_the_other(&files, &rewound);
 }
 
 /// Goal: the newest statement of the anchors file counts for every command that reads a statement.
-fn anchors_file_that_knows_one_branch_refuses_the_other(
-    files: &Files,
-    answers: &Answers,
-    kept: &Value,
-    shown: &Value,
-) {
+fn anchors_file_that_knows_one_branch_refuses_the_other(files: &Files, rewound: &Rewound) {
+    let Rewound { answers, kept, shown, .. } = rewound;
     let (kept_file, shown_file) = (files.json("kept", kept), files.json("shown", shown));
     let with_last = |receipt: &Value| files.write("anchors.toml", anchors(answers, receipt));
     for kind in ["root", "receipt", "commitment"] {
@@ -98,6 +118,22 @@ fn anchors_file_that_knows_one_branch_refuses_the_other(
             let expected = if is_good { (0, "") } else { (1, "Fork") };
             assert_eq!((output.exit, output.refusal()), expected, "{kind} {output:?}");
             assert_eq!(output.stdout.contains("- continues: "), is_good, "{output:?}");
+        }
+    }
+    let (proof, lock) = (files.json("proof", &rewound.proof), files.json("lock", &rewound.lock));
+    let log = files.write("shown.log", &rewound.log);
+    let commands = [
+        &["verify", "proof", &proof, "--lock-id", &answers.lock_id][..],
+        &["verify", "freshness", &lock],
+        &["audit", &log],
+    ];
+    for args in commands {
+        for (known, is_good) in [(shown, true), (kept, false)] {
+            let anchors = with_last(&known["result"]["receipt"]);
+            let output = mortise(&[args, &["--anchors", &anchors]].concat());
+            assert_eq!(output.exit, if is_good { 0 } else { 1 }, "{args:?} {output:?}");
+            let text = format!("{}{}", output.stdout, output.stderr);
+            assert_eq!(text.contains("Fork"), !is_good, "{args:?} {output:?}");
         }
     }
     // A statement that the engine did not sign is no anchor.

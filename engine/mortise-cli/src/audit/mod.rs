@@ -16,6 +16,7 @@ use crate::anchors::Anchors;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::progress;
+use crate::verify::uses::{self, Condition};
 use crate::verify::{
     AnchorsArgs, ImageArgs, WitnessArgs, checkpoint, ended, pcr, refusal, root, statement,
 };
@@ -104,7 +105,12 @@ pub fn run(args: &AuditArgs, output: &Output) -> Result<(), Failure> {
     let source = Source::open(&args.source)?;
     let subject = subject(args, &anchors, &source)?;
     let threads = args.threads.map_or_else(cores, usize::from);
-    let run = audit(source, keys.as_ref(), subject, threads)?;
+    let mut run = audit(source, keys.as_ref(), subject, threads)?;
+    let hold = if args.checkpoint.is_empty() { &[][..] } else { &[Condition::Checkpoint] };
+    let unused = uses::unused("audit", &anchors, hold);
+    if !unused.is_empty() {
+        run.verdict.leaves_open(uses::sentence(&unused));
+    }
     let value = report::json(&run);
     if let Some(path) = &args.report {
         write_report(path, &value)?;

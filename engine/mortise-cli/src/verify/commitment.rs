@@ -2,7 +2,7 @@
 
 use super::pin::{EnginePin, EnginePinArgs};
 use super::verdict::Rendered;
-use super::{file, known, refused};
+use super::{file, known, refused, uses};
 use crate::anchors::Anchors;
 use crate::failure::Failure;
 use crate::time::{seconds_and_utc, utc};
@@ -149,6 +149,7 @@ pub(super) fn run(args: &CommitmentArgs) -> Result<Rendered, Failure> {
         args.log(&pin, &answer, verified, &mut verdict)?;
     }
     args.conclude(&pin, &promises, &mut verdict);
+    uses::list("commitment", &pin.anchors, &[], &mut verdict);
     Ok(verdict)
 }
 

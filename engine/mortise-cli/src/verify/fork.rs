@@ -3,7 +3,7 @@
 use super::pin::{EnginePin, EnginePinArgs};
 use super::root::statement;
 use super::verdict::Rendered;
-use super::{file, refused};
+use super::{file, refused, uses};
 use crate::failure::Failure;
 use crate::output::Output;
 use mortise_rpc::results::{ForkEvidenceView, LeafProofView};
@@ -101,6 +101,7 @@ fn rendered(pin: &EnginePin, verified: &VerifiedFork, view: &ForkEvidenceView) -
         "signed two statements that contradict each other, about frames {first} and {second}"
     );
     let mut verdict = Rendered::new(Subject::Fork, pin.identity(), says);
+    uses::list("fork", &pin.anchors, &[], &mut verdict);
     let rule = format!("{:?}", verified.rule());
     let name: String = rule.chars().take_while(char::is_ascii_alphanumeric).collect();
     verdict.both("rule", name);

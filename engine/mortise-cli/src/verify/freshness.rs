@@ -1,8 +1,9 @@
 //! `mortise verify freshness`: how old an answer about now is, by its witnesses.
 
 use super::pin::{EnginePin, EnginePinArgs, LogArgs};
+use super::uses::{self, Condition};
 use super::verdict::Rendered;
-use super::{file, refused};
+use super::{file, known, refused};
 use crate::failure::Failure;
 use crate::time::seconds_and_utc;
 use mortise_client::check::CheckError;
@@ -10,6 +11,7 @@ use mortise_client::{Freshness, FreshnessError, Identity, without_lease};
 use mortise_rpc::results::FreshnessView;
 use mortise_verify::lease::{AgeLimit, LeaseGround, VerifiedLease};
 use mortise_verify::verdict::{Claim, Clock, Subject};
+use mortise_verify::{json, statement};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -65,6 +67,14 @@ pub(super) fn run(args: &FreshnessArgs) -> Result<Rendered, Failure> {
     };
     let lease = checked.map_err(|error| refusal(&error))?;
     let mut verdict = verdict(&pin, &shown, &lease, now);
+    let signed = json::statement(&shown.statement, shown.statement_signature);
+    let signed = signed.map_err(|error| refused::by(&error))?;
+    let stated = statement::verify(&pin.engine, &signed).map_err(|error| refused::by(&error))?;
+    known::compare(&pin, &stated, &mut verdict)?;
+    known::policy(&pin, &stated, &mut verdict);
+    let has_lease = lease.ground() != LeaseGround::NoLease;
+    let hold = if has_lease { &[Condition::Witnesses][..] } else { &[] };
+    uses::list("freshness", &pin.anchors, hold, &mut verdict);
     if args.max_age.is_some() && lease.ground() == LeaseGround::NoLease {
         verdict.lacks(Claim::Newest, "--max-age needs witnesses, and none is named");
     }

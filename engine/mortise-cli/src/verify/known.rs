@@ -35,8 +35,15 @@ pub(super) fn compare(
     Ok(())
 }
 
+/// Compares the policy of a statement with that of the anchors file, if that has one.
+pub(super) fn policy(pin: &EnginePin, stated: &VerifiedStatement, rendered: &mut Rendered) {
+    if let Some(wanted) = &pin.anchors.policy_hash {
+        rendered.compare(Claim::Policy, "the policy", wanted, &stated.fields().policy_hash);
+    }
+}
+
 /// The kept statement, checked against the engine.
-pub(super) fn kept(pin: &EnginePin) -> Result<Option<VerifiedStatement>, Failure> {
+fn kept(pin: &EnginePin) -> Result<Option<VerifiedStatement>, Failure> {
     let Some(last) = pin.anchors.last() else { return Ok(None) };
     let named = |what: &dyn std::fmt::Display| {
         Failure::check(format!("the anchors file: [last]: {what}\n  next: remove the table"))

@@ -24,6 +24,7 @@ mod report;
 mod root;
 mod source;
 mod succession;
+pub mod uses;
 mod verdict;
 
 pub(crate) use anchors::{ImageArgs, Images, TrustAnchors, pcr, root};

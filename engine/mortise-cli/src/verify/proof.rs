@@ -2,7 +2,7 @@
 
 use super::pin::{EnginePin, EnginePinArgs};
 use super::verdict::Rendered;
-use super::{file, known, refused};
+use super::{file, known, refused, uses};
 use crate::failure::Failure;
 use crate::values::{asset, asset_text};
 use mortise_format::U256;
@@ -138,9 +138,8 @@ pub(super) fn run(args: &ProofArgs) -> Result<Rendered, Failure> {
     let stated = stated.map_err(|error| refused::by(&error))?;
     let mut verdict = entry(args, &pin, &key, &answer, &stated)?;
     known::compare(&pin, &stated, &mut verdict)?;
-    if let Some(wanted) = &pin.anchors.policy_hash {
-        verdict.compare(Claim::Policy, "the policy", wanted, &stated.fields().policy_hash);
-    }
+    known::policy(&pin, &stated, &mut verdict);
+    uses::list("proof", &pin.anchors, &[], &mut verdict);
     verdict
         .statement(&stated)
         .leaves_open("that it is still so: a later frame may have changed it")

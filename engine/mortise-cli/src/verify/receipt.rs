@@ -1,6 +1,7 @@
 //! `mortise verify receipt`: an event, its place, the engine's statement, and the history.
 
 use super::pin::{EnginePin, EnginePinArgs, Log, LogArgs};
+use super::uses::{self, Condition};
 use super::verdict::Rendered;
 use super::{event, file, known, refused};
 use crate::failure::Failure;
@@ -97,6 +98,10 @@ pub(super) fn run(args: &ReceiptArgs) -> Result<Rendered, Failure> {
         verdict.compare(Claim::Kind, "the event", kind, &event::name(verified.event()));
     }
     known::compare(&pin, verified.statement(), &mut verdict)?;
+    known::policy(&pin, verified.statement(), &mut verdict);
+    let has_checkpoint = args.checkpoint.is_some() || args.tlog_proof.is_some();
+    let hold = if has_checkpoint { &[Condition::Checkpoint][..] } else { &[] };
+    uses::list("receipt", &pin.anchors, hold, &mut verdict);
     let path = json::hashes(&view.history_path);
     match leaf {
         Some(leaf) => args.history(&leaf.0, &path, &verified, &pin, &mut verdict)?,

@@ -2,6 +2,7 @@
 
 use super::anchors::{Images, TrustAnchors};
 use super::refused;
+use super::uses::{self, Condition};
 use super::verdict::ended;
 use crate::anchors::Anchors;
 use crate::failure::Failure;
@@ -117,7 +118,7 @@ impl Passed<'_> {
     /// # Errors
     /// Wrong usage: half an engine in the anchors file.
     pub fn document(&self, document: &Document) -> Result<Report, Failure> {
-        let mut verdict = self.verdict(document, None);
+        let mut verdict = self.verdict(document);
         if self.file.engine()?.is_some() {
             let reason = "a document alone names no engine: pass the whole answer of the engine";
             verdict.lacks(Claim::Engine, reason);
@@ -126,7 +127,8 @@ impl Passed<'_> {
             verdict.lacks(Claim::Policy, "a document alone names no policy: pass the whole answer");
         }
         verdict.leaves_open("which keys and engine it binds: a document holds only their digest");
-        self.leave_open(&mut verdict);
+        // The engine and the policy are listed as missing, not as unused.
+        self.leave_open(&[Condition::Answer], &mut verdict);
         Ok(self.report(document, verdict))
     }
 
@@ -135,16 +137,13 @@ impl Passed<'_> {
     /// # Errors
     /// Another engine or address than the anchors file names.
     pub fn proven(&self, proven: &Proven) -> Result<Report, Failure> {
-        let mut verdict = self.verdict(proven.document(), Some(proven));
-        let basis = || Basis::named(Named::Attestation, "the digest of the keys in the document");
-        let what = "it holds the keys shown here, for this engine, and continues this history";
-        verdict.establish(Claim::Keys, what, basis());
-        if proven.statement().is_some() {
-            let what = "the statement was the newest that it had released";
-            verdict.establish(Claim::NewestHeld, what, basis());
-        }
+        let mut verdict = proven.verdict();
         self.engine(proven, &mut verdict)?;
-        self.leave_open(&mut verdict);
+        let hold = match proven.as_of() {
+            Some(_) => &[Condition::Answer, Condition::Lease][..],
+            None => &[Condition::Answer],
+        };
+        self.leave_open(hold, &mut verdict);
         let engine = Some(Engine::of(proven));
         let statement = proven.statement().map(StatementView::from);
         Ok(Report { engine, statement, ..self.report(proven.document(), verdict) })
@@ -191,24 +190,19 @@ impl Passed<'_> {
         self.trust.roots == [AWS_NITRO_ROOT_G1]
     }
 
-    /// The claims of every document; each has its check in `mortise_verify`.
-    fn verdict(&self, document: &Document, proven: Option<&Proven>) -> Verdict {
+    /// The claims of a document alone; each has its check in `mortise_verify`.
+    fn verdict(&self, document: &Document) -> Verdict {
         let (tie, is_named) = match self.trust.images {
             Images::Any => (Tie::NotAtAll, false),
             Images::Named(_) => (Tie::Attested, true),
         };
         let identity = Identity {
-            engine_id: proven.map(|proven| proven.identity().engine_id),
-            address: proven.map(|proven| proven.identity().address),
+            engine_id: None,
+            address: None,
             image: document.pcr(0).map(ToString::to_string),
             tie,
         };
-        let says = match (proven, self.mode) {
-            (None, _) => "made this document",
-            (Some(_), Mode::Live) => "holds these keys in an enclave",
-            (Some(_), Mode::Archived) => "held these keys in an enclave when it booted",
-        };
-        let mut verdict = Verdict::new(Subject::Attestation, identity, says);
+        let mut verdict = Verdict::new(Subject::Attestation, identity, "made this document");
         verdict.about_time(document.timestamp_ms() / 1000, Clock::Document);
         let basis = |what: &str| Basis::named(Named::Attestation, what);
         let what = match self.is_under_aws() {
@@ -235,7 +229,11 @@ impl Passed<'_> {
     }
 
     /// What the document does not prove, although it may seem to.
-    fn leave_open(&self, verdict: &mut Verdict) {
+    fn leave_open(&self, hold: &[Condition], verdict: &mut Verdict) {
+        let unused = uses::unused("attestation", self.file, hold);
+        if !unused.is_empty() {
+            verdict.leaves_open(uses::sentence(&unused));
+        }
         verdict.leaves_open(match self.trust.images {
             Images::Any => "which image it runs: --any-image accepts any image",
             Images::Named(_) => "that the image is good, or built from some source",

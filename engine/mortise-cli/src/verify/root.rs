@@ -3,7 +3,7 @@
 use super::pin::EnginePinArgs;
 use super::receipt::CONSISTENCY_NAMES;
 use super::verdict::Rendered;
-use super::{file, known, refused};
+use super::{file, known, refused, uses};
 use crate::failure::Failure;
 use mortise_verify::history::{VerifiedConsistency, verify_consistency};
 use mortise_verify::statement::{VerifiedStatement, verify};
@@ -52,10 +52,9 @@ pub(super) fn run(args: &RootArgs) -> Result<Rendered, Failure> {
         .fact("stateRoot", stated.state_root().to_string())
         .both("policyHash", stated.fields().policy_hash)
         .statement(&stated);
-    if let Some(wanted) = &pin.anchors.policy_hash {
-        verdict.compare(Claim::Policy, "the policy", wanted, &stated.fields().policy_hash);
-    }
+    known::policy(&pin, &stated, &mut verdict);
     known::compare(&pin, &stated, &mut verdict)?;
+    uses::list("root", &pin.anchors, &[], &mut verdict);
     if let Some(older) = &args.older {
         let older = statement(&pin.engine, older)?;
         let both = args.continues(&older, &stated)?;
