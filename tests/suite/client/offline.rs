@@ -4,7 +4,8 @@
 //! Method: the answers of a real system, over a socket.
 
 use super::{block_on, new_lock, over_socket};
-use mortise_client::Signer;
+use mortise_client::verdict::of_promise;
+use mortise_client::{Client, Identity, Signer};
 use mortise_format::entry::{LeafKey, LeafValue};
 use mortise_format::event::Event;
 use mortise_format::ids::LockId;
@@ -12,9 +13,10 @@ use mortise_format::lock::{Custody, Durability, Status};
 use mortise_rpc::params::{GetProof, ProofKey};
 use mortise_rpc::results::ReceiptView;
 use mortise_testkit::system::System;
-use mortise_verify::commitment::Expected;
+use mortise_verify::commitment::{Expected, VerifiedCommitment};
 use mortise_verify::json::{self, Claimed};
 use mortise_verify::receipt::VerifiedReceipt;
+use mortise_verify::verdict::{Claim, Outcome, Tie};
 use mortise_verify::{Engine, commitment, fork, receipt, state, statement};
 
 fn verify_receipt(engine: &Engine, view: &ReceiptView) -> Option<VerifiedReceipt> {
@@ -48,6 +50,8 @@ fn answers_of_a_running_engine_verify_offline() {
             };
             let promise = commitment::verify(&engine, &promised, &expected).unwrap();
             assert!(promise.is_in(&verified));
+            let other = receipts.last().map(|(_, other)| other);
+            verdict_is_of_this_event(&client, &identity, &promise, (&verified, other));
             receipts.push((answer.receipt, verified));
         }
         for (_, a) in &receipts {
@@ -72,6 +76,25 @@ fn answers_of_a_running_engine_verify_offline() {
         assert_eq!(answer.claimed, Claimed::Absent);
         assert!(state::verify_absence(&stated, &key, &answer.proof).is_ok());
     });
+}
+
+/// Goal: the client's verdict names how the engine is tied, and takes no receipt of another event.
+fn verdict_is_of_this_event(
+    client: &Client,
+    identity: &Identity,
+    promise: &VerifiedCommitment,
+    (own, other): (&VerifiedReceipt, Option<&VerifiedReceipt>),
+) {
+    let verdict = |tie, receipt| of_promise(identity, tie, promise, receipt);
+    let good = verdict(client.tie(), Some(own));
+    assert_eq!((good.outcome(), good.identity().tie), (Outcome::Proven, Tie::FirstUse));
+    assert!(good.has(Claim::Promise) && good.has(Claim::InLog));
+    assert!(good.first_line().contains("(taken at first use) promised to hold lock 0x"));
+    let alone = verdict(Tie::Pinned, None);
+    assert!(alone.outcome() == Outcome::Proven && !alone.has(Claim::InLog));
+    if let Some(other) = other {
+        assert_eq!(verdict(Tie::Pinned, Some(other)).outcome(), Outcome::NotProven);
+    }
 }
 
 fn every_changed_field_is_refused(engine: &Engine, good: &ReceiptView) {

@@ -13,6 +13,7 @@ use mortise_rpc::results::Attestation;
 use mortise_testkit::system::System;
 use mortise_testkit::system::parties::{Parties, call};
 use mortise_verify::attestation::{AttestationError, Field};
+use mortise_verify::verdict::{Claim, Outcome, Tie};
 use serde_json::{Value, json};
 
 fn ask(client: &Client) -> Attestation {
@@ -36,6 +37,9 @@ fn document_with_the_callers_nonce_proves_keys_engine_epoch_and_the_newest_state
     assert_eq!(before.binding, after.binding);
     let (before, after) = (check(&before).unwrap(), check(&after).unwrap());
     assert_eq!(before.identity(), after.identity());
+    let verdict = after.verdict();
+    assert_eq!((verdict.outcome(), verdict.identity().tie), (Outcome::Proven, Tie::Attested));
+    assert!([Claim::Fresh, Claim::Image, Claim::Keys].into_iter().all(|claim| verdict.has(claim)));
     let (before, after) = (before.statement().unwrap(), after.statement().unwrap());
     assert_ne!(before.state_root, after.state_root);
     assert!(before.seq < after.seq);

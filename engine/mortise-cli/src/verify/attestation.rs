@@ -8,6 +8,7 @@
 //! Each document is checked twice: first under the named roots for any image, which gives the
 //! registers that the caller left out; then under the whole policy. Only that result is printed.
 
+use super::WitnessArgs;
 use super::advice;
 use super::anchors::{ImageArgs, Images, TrustAnchors, pcr, root};
 use super::report::{Mode, Passed, Report};
@@ -106,6 +107,8 @@ pub(super) async fn run(
     allow_partial: bool,
 ) -> Result<(), Failure> {
     let file = args.read_anchors()?;
+    // Not of use here, and refused all the same when no witness can reach it.
+    WitnessArgs::default().read(&file)?;
     let trust = args.trust(&file)?;
     let anchors = AllAnchors { file, trust };
     warn(&anchors.trust.images, output);

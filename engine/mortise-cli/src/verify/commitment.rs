@@ -160,7 +160,11 @@ fn says(promises: &[(VerifiedCommitment, CommitmentView)]) -> String {
         let legs: Vec<_> =
             legs.map(|leg| format!("{} {}", leg.amount, asset_text(&leg.asset))).collect();
         let (to, until) = (verified.fields().beneficiary, verified.fields().expires);
-        format!("{} for {} until {}", legs.join(" and "), to_checksum(&to), utc(until))
+        let to = match to.is_zero() {
+            true => "no named beneficiary".to_owned(),
+            false => to_checksum(&to),
+        };
+        format!("{} for {to} until {}", legs.join(" and "), utc(until))
     };
     match promises {
         [one] => format!("promised to hold {}", held(one)),

@@ -98,6 +98,11 @@ const NEXT_STEPS: &[(&[&str], &str)] = &[
         &["kind", "status", "present", "absent", "policy", "terms"],
         "the file is genuine and says something else than you expected: do not rely on it",
     ),
+    (
+        &["noFindings", "boots", "statementsKept", "checkpointsKept"],
+        "the findings name what is wrong, by frame: keep the log and what you kept, they are \
+             evidence",
+    ),
     (&["Position"], "the answer is about another entry: name the entry that you requested"),
     (
         &["ShowsAbsence", "ShowsPresence", "Mixed"],

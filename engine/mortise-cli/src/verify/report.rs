@@ -252,7 +252,8 @@ impl Passed<'_> {
         }
         verdict
             .leaves_open(
-                "that the peer who answers is the enclave: only what the bound keys sign is from it",
+                "that the peer who answers is the enclave: only what the bound keys sign is from \
+                 it",
             )
             .leaves_open("that no second enclave of the same image holds the same keys");
     }

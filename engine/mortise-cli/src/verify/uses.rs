@@ -104,7 +104,7 @@ pub const TABLE: [(&str, [Use; 8]); 17] = [
     ("pcr0", documents("PcrNotApproved")),
     ("pcr1", documents("PcrNotApproved")),
     ("pcr2", documents("PcrNotApproved")),
-    ("pcr8", documents("PcrMissing")),
+    ("pcr8", documents("PcrNotApproved")),
     ("last", [NO, FORK, FORK, FORK, FORK, FORK, NO, FORK]),
 ];
 

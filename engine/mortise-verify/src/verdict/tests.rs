@@ -57,7 +57,8 @@ fn first_line_says_who_what_when_and_how() {
     some(verdict.about_time(1_795_326_117, Clock::Engine));
     let id = EngineId([1; 32]);
     let expected = format!(
-        "PROVEN: engine {id} (attested, image abababababababab...) stated this, as of 2026-11-22 05:41:57 UTC \
+        "PROVEN: engine {id} (attested, image abababababababab...) stated this, as of \
+         2026-11-22 05:41:57 UTC \
          (engine time)"
     );
     assert_eq!(verdict.first_line(), expected);
