@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Runs the faults A1 to A7 (README.md) against real processes of `mortise-dev dev`.
+# Runs the faults of README.md against real processes of `mortise-dev dev`.
 #
-#   tests/faults/run.sh [--bin PATH] [a1 a2 ...]
+#   tests/faults/run.sh [--bin PATH] [a1 f15 ...]
 #
-# PATH is a `mortise-dev`; without it, `cargo build -p mortise-dev` makes one. Makes a virtual
-# environment under target/faults and installs the pins of requirements.txt from PyPI. Prints one
-# line for each fault; exits with 1 if one is back. Needs Python 3.11 with venv, and Linux.
+# PATH is a `mortise-dev`, with `mortise` and `mortise-host` beside it; without it, cargo builds
+# the three. Makes a virtual environment under target/faults and installs the pins of
+# requirements.txt from PyPI. Prints one line for each fault; exits with 1 if one is back. Needs
+# Python 3.11 with venv, and Linux.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -16,7 +17,8 @@ if [ "${1:-}" = --bin ]; then
     bin="$2"
     shift 2
 fi
-[ "$#" -gt 0 ] || set -- a1 a2 a3 a4 a5 a6 a7
+[ "$#" -gt 0 ] || set -- a1 a2 a3 a4 a5 a6 a7 \
+    f04 f05 f06 f15 f16 f17 f18 f19 f20 f21 f22 f23 f24
 
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
     echo "Python 3.11 or later is needed" >&2
@@ -28,7 +30,7 @@ mkdir -p "$folder"
     --requirement tests/faults/requirements.txt
 
 if [ -z "$bin" ]; then
-    cargo build --quiet --package mortise-dev
+    cargo build --quiet --package mortise-dev --package mortise-cli --package mortise-host
     bin="${CARGO_TARGET_DIR:-target}/debug/mortise-dev"
 fi
 status=0

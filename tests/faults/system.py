@@ -43,9 +43,9 @@ class System:
 
     # Start and stop
 
-    def start(self):
-        """Starts all processes and waits until the engine is healthy."""
-        args = ["dev", "--data-dir", self.folder, "--http", "0", "--config-out", self.config]
+    def start(self, *more):
+        """Starts all processes, with more flags, and waits until the engine is healthy."""
+        args = ["dev", "--data-dir", self.folder, "--http", "0", "--config-out", self.config, *more]
         self.config.unlink(missing_ok=True)
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
@@ -62,6 +62,7 @@ class System:
                 raise Fault(f"not ready in {READY_S} s, {times} restarts: {self.why()}")
             time.sleep(0.05)
         known = json.loads(self.config.read_text())
+        self.known, self.address = known, known["engineAddress"]
         self.url, self.engine_id = known["url"], known["engineId"]
         self.gateway = ("127.0.0.1", int(self.url.rsplit(":", 1)[1]))
         self.socket = str(self.folder / "engine.sock")

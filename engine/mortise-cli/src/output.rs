@@ -1,10 +1,14 @@
 //! Prints data on stdout and text for people on stderr.
+//!
+//! Invariants: no control character of a file or of an answer reaches the terminal, which it could
+//! rewrite; only ends of lines and tabs do.
 
 use crate::failure::Failure;
 use comfy_table::{Table, presets};
 use mortise_format::insecure_mode::InsecureMode;
 use serde::Serialize;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::io::Write as _;
 
 /// Prints as JSON or as text.
@@ -70,12 +74,12 @@ impl Output {
     /// Data that has one form: a file's content.
     pub fn data(&self, text: &str) {
         // a reader may close the pipe early; that is not a failure
-        std::io::stdout().write_all(text.as_bytes()).ok();
+        std::io::stdout().write_all(printable(text).as_bytes()).ok();
     }
 
     /// A remark for people.
     pub fn note(&self, text: &str) {
-        eprintln!("{text}");
+        eprintln!("{}", printable(text));
     }
 
     /// Why the command failed.
@@ -83,7 +87,7 @@ impl Output {
         if self.json && !failure.is_printed() {
             self.json(&failure.json());
         }
-        eprintln!("error: {}", failure.text());
+        eprintln!("error: {}", printable(&failure.text()));
     }
 
     fn json(&self, value: &impl Serialize) {
@@ -95,5 +99,33 @@ impl Output {
             fields.entry("engineKnown").or_insert_with(|| known.into());
         }
         self.data(&format!("{value:#}\n"));
+    }
+}
+
+/// The text with its control characters escaped.
+fn printable(text: &str) -> Cow<'_, str> {
+    let is_bad = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    if !text.contains(is_bad) {
+        return text.into();
+    }
+    let mut printable = String::with_capacity(text.len());
+    for c in text.chars() {
+        match is_bad(c) {
+            true => printable.extend(c.escape_default()),
+            false => printable.push(c),
+        }
+    }
+    printable.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_escaped_and_lines_stay() {
+        assert_eq!(printable("a\n\tb \u{e9}\n"), "a\n\tb \u{e9}\n");
+        let bad = "\u{1b}[2J\u{7}\r\u{9b}31m\u{7f}\n";
+        assert_eq!(printable(bad), "\\u{1b}[2J\\u{7}\\r\\u{9b}31m\\u{7f}\n");
     }
 }

@@ -10,7 +10,7 @@ use clap::Args;
 use mortise_format::asset::Asset;
 use mortise_format::ids::{Address, to_checksum};
 use mortise_rpc::params::GetStateRoot;
-use mortise_rpc::results::StateRootResult;
+use mortise_rpc::results::{Health, StateRootResult};
 
 /// Flags of `mortise balance`.
 #[derive(Debug, Args)]
@@ -110,7 +110,7 @@ pub async fn health(args: &HealthArgs, output: &Output) -> Result<(), Failure> {
     if health.phase == "ready" && health.status == "healthy" {
         session.check_newest().await?;
     }
-    let lines = [
+    let mut lines = vec![
         ("status", health.status.clone()),
         ("phase", health.phase.clone()),
         ("engineId", health.enclave_id.to_string()),
@@ -122,11 +122,44 @@ pub async fn health(args: &HealthArgs, output: &Output) -> Result<(), Failure> {
         ("mode", health.mode.clone()),
         ("version", health.version.clone()),
     ];
+    let at_times = [("fault", &health.fault), ("logKey", &health.log_key)];
+    lines.extend(at_times.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))));
     output.thing(&health, &lines);
     if health.phase != "ready" {
-        return Err(Failure::not_ready(format!("the engine is {}", health.phase)));
+        return Err(not_ready(&health));
     }
     session.client.check_identity().await?;
     session.check_named().await?;
     session.close().await
+}
+
+/// What the engine does instead of serving, and the next step.
+fn not_ready(health: &Health) -> Failure {
+    let phase = &health.phase;
+    Failure::not_ready(match &health.fault {
+        Some(fault) => {
+            format!("the engine is in phase {phase}: {fault}\n  next: mortise explain {fault}")
+        }
+        None => format!("the engine is {phase}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fault_is_named_with_its_explanation() {
+        let mut health: Health = serde_json::from_value(serde_json::json!({
+            "status": "fault", "phase": "fault", "fault": "KEYS_LOST", "mode": "attested",
+            "enclaveId": format!("0x{}", "11".repeat(32)), "epoch": 0, "seq": 0, "timestamp": 0,
+            "publicKey": format!("0x{}", "22".repeat(20)), "version": "0.1.0",
+            "stateRoot": format!("0x{}", "33".repeat(32)),
+        }))
+        .expect("it is a health");
+        let text = not_ready(&health).text();
+        assert!(text.contains("KEYS_LOST\n  next: mortise explain KEYS_LOST"), "{text}");
+        (health.phase, health.fault) = ("replaying".to_owned(), None);
+        assert_eq!(not_ready(&health).text(), "the engine is replaying");
+    }
 }

@@ -2,11 +2,13 @@
 
 use super::client::{LiveError, LiveExport};
 use super::frames::{self, GROUP_BYTES, StoreFrames};
-use super::parts::missing_values;
+use super::parts::{engines_of, missing_values};
 use super::{ExportError, ExportReader, Parts, parts_of};
 use crate::store::{
     AppendError, CheckedFrame, DiskStore, LOG_FOLDER, LogStore as _, OpenError, StoreOptions,
+    lock_shared, log_has_frames, lost_index,
 };
+use mortise_format::ids::EngineId;
 use mortise_format::store::{LogHead, StoreRefusal};
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter};
@@ -56,6 +58,26 @@ pub enum FolderError {
     /// There is no log in the folder.
     #[error("there is no log in {}", .0.display())]
     NoLog(PathBuf),
+    /// The index is lost. An export makes none, so that `repair` still sees the loss.
+    #[error(
+        "INDEX_LOST: {why}; nothing was changed and no file was written: run mortise-host repair, \
+         or start the host, which makes it again"
+    )]
+    IndexLost {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Genesis and keys of the file are not those of the engine that wrote its frames.
+    #[error(
+        "the genesis and the keys of the export make engine {made}, and its frames are of engine \
+         {log}: no folder was made"
+    )]
+    OtherEngine {
+        /// The engine that the parts make.
+        made: EngineId,
+        /// The engine of the frames.
+        log: EngineId,
+    },
     /// The folder to import into holds something.
     #[error("{} is not empty: a log is imported into a new or empty folder only", .0.display())]
     NotEmpty(PathBuf),
@@ -101,6 +123,7 @@ pub fn export(
         return Err(FolderError::FileExists(file.to_owned()));
     }
     let (mut base, after) = Base::open(base)?;
+    check_readable(data_dir)?;
     match DiskStore::open(data_dir, StoreOptions::default()) {
         Ok(store) => {
             let parts = parts_of(&store, sealed_keys).map_err(FolderError::Store)?;
@@ -121,6 +144,19 @@ pub fn export(
             write_file(file, &parts, next, |done| progress(done, of))
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Refuses a folder in which opening the store would make what is not there. A running host has
+/// made it already.
+fn check_readable(data_dir: &Path) -> Result<(), FolderError> {
+    let Some(_lock) = lock_shared(data_dir).map_err(at(data_dir))? else { return Ok(()) };
+    if !log_has_frames(&data_dir.join(LOG_FOLDER)).map_err(at(data_dir))? {
+        return Err(FolderError::NoLog(data_dir.to_owned()));
+    }
+    match lost_index(data_dir).map_err(at(data_dir))? {
+        Some(why) => Err(FolderError::IndexLost { why }),
+        None => Ok(()),
     }
 }
 
@@ -236,8 +272,13 @@ fn read(
     for (name, bytes) in reader.parts().iter().filter(|(name, _)| keeps(name)) {
         store.blob_put(name, bytes).map_err(FolderError::Store)?;
     }
+    let engines = engines_of(reader.parts());
     let (mut group, mut group_bytes, mut count) = (Vec::new(), 0, 0);
     while let Some(frame) = reader.next_frame()? {
+        let log = frame.engine_id();
+        if let Some(&made) = engines.iter().find(|made| **made != log) {
+            return Err(FolderError::OtherEngine { made, log });
+        }
         group_bytes += frame.bytes().len();
         group.push(frame);
         count += 1;

@@ -184,3 +184,64 @@ fn sealed_keys_that_do_not_decode_give_no_public_keys() {
     open.blob_put(KEYS_BLOB, b"no keys").unwrap();
     assert_eq!(parts_of(&open, false).unwrap(), Parts::new());
 }
+
+/// The files of a folder with their sizes.
+fn files_of(folder: &Path) -> Vec<(String, u64)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => found.extend(files_of(&path)),
+            false => found.push((path.display().to_string(), path.metadata().unwrap().len())),
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Goal: a look changes nothing, so that a repair still sees what is lost.
+#[test]
+fn export_of_a_lost_index_or_of_no_log_is_refused_and_makes_nothing() {
+    let store = Store::new();
+    store.open().unwrap().append_group(&chain(3, 100)).unwrap();
+    let (at, folder) = (store.folder.path(), tempfile::tempdir().unwrap());
+    let file = folder.path().join("a.log");
+    let index = at.join(crate::store::INDEX_FOLDER);
+    let losses: [&dyn Fn(); 2] = [&|| std::fs::write(index.join("db"), b"").unwrap(), &|| {
+        std::fs::remove_dir_all(&index).unwrap()
+    }];
+    for lose in losses {
+        lose();
+        let before = files_of(at);
+        assert!(matches!(exported(&store, &file), Err(FolderError::IndexLost { .. })));
+        assert_eq!((files_of(at), file.exists()), (before, false));
+    }
+    drop(store.open().unwrap());
+    assert_eq!(exported(&store, &file).unwrap(), 3, "the host made it again");
+    let empty = folder.path().join("empty");
+    std::fs::create_dir_all(empty.join("log")).unwrap();
+    let refused = export(&empty, &folder.path().join("b.log"), false, None, |_, _| {});
+    assert!(matches!(refused, Err(FolderError::NoLog(_))));
+    assert_eq!(std::fs::read_dir(&empty).unwrap().count(), 1);
+}
+
+#[test]
+fn import_under_the_genesis_or_the_keys_of_another_engine_is_refused() {
+    let genesis = mortise_rpc::genesis::dev(Bytes32([7; 32]));
+    let other = mortise_rpc::genesis::dev(Bytes32([8; 32]));
+    let public = (GenesisKeys { signing: [2; 33], checkpoint: [3; 32] }, Bytes32([4; 32]));
+    let sealed = codec::encode(&(public, (vec![5u8; 40], vec![6u8; 90])));
+    let parts_of = |genesis: &mortise_format::genesis::Genesis| {
+        let part = |name: &str, bytes: Vec<u8>| (name.to_owned(), bytes);
+        Parts::from([part(GENESIS_BLOB, codec::encode(genesis)), part(KEYS_BLOB, sealed.clone())])
+    };
+    let made = super::parts::engines_of(&parts_of(&genesis));
+    assert_eq!(made, [mortise_format::genesis::engine_id(&public.0, &public.1, &genesis.hash())]);
+    assert_ne!(super::parts::engines_of(&parts_of(&other)), made);
+    let folder = tempfile::tempdir().unwrap();
+    let (file, new) = (folder.path().join("a.log"), folder.path().join("new"));
+    std::fs::write(&file, written(&chain(3, 100), &parts_of(&genesis))).unwrap();
+    let refused = import(&file, &new, |_| true, |_, _| {}).unwrap_err();
+    assert!(matches!(refused, FolderError::OtherEngine { made: id, .. } if id == made[0]));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left");
+}

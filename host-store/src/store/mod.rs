@@ -53,7 +53,7 @@ pub(crate) use disk::{
     INDEX_FOLDER, LOG_FOLDER, SNAPSHOTS_FOLDER, lock_exclusive, lock_shared, log_has_frames,
 };
 pub(crate) use index::{FramePlace, Index};
-pub(crate) use opening::is_blank;
+pub(crate) use opening::{is_blank, lost_index};
 pub(crate) use pruned::{LogBase, Pruned, PrunedError};
 pub(crate) use room::INDEX_BYTES;
 pub(crate) use sealed::{SealedCopy, SealedFiles, agreed, set_aside};

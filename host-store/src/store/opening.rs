@@ -68,6 +68,14 @@ pub(super) fn open_index(
     start_again(folder, why, syncer)
 }
 
+/// Why the index of a folder whose log has frames is lost, by its files alone. Changes nothing.
+pub(crate) fn lost_index(folder: &Path) -> io::Result<Option<String>> {
+    match read_mark(&folder.join(SUSPECT))?.filter(|mark| mark != OPENING[0]) {
+        Some(mark) => Ok(Some(format!("it ended the host that read it: {mark}"))),
+        None => seen_lost(&folder.join(INDEX_FOLDER), true),
+    }
+}
+
 /// Why the index cannot be the one of this log, by its files alone.
 fn seen_lost(place: &Path, has_frames: bool) -> io::Result<Option<String>> {
     if !has_frames {

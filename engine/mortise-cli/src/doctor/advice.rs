@@ -215,9 +215,10 @@ const BY_NAME: &[(&[&str], Advice)] = &[
         Advice {
             meaning: "the operators approved other images, and the log holds that approval",
             next: &[
-                "start an approved image (list them with mortise approval show while an engine \
-                 runs)",
-                "or approve this one: mortise approval submit --help",
+                "start the image that ran before, or another approved one: this engine answers \
+                 no command of approval",
+                "or, while that one runs, approve this image (mortise approval submit --help), \
+                 then start it again",
             ],
         },
     ),

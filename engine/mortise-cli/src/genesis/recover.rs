@@ -89,6 +89,12 @@ struct DraftArgs {
     #[arg(long, value_name = "FILE", required = true)]
     checkpoint: Vec<PathBuf>,
 
+    /// End the old log at the checkpoint, although the log at hand has more frames.
+    ///
+    /// For frames that no witness will cosign: behind a fork, or made after the last cosignature.
+    #[arg(long, requires = "log")]
+    drop_newer_frames: bool,
+
     // the new engine gets the rules of the old one, with these edits
     #[command(flatten)]
     edit: EditArgs,
@@ -126,10 +132,35 @@ pub(super) fn run(args: &RecoverArgs, output: &Output) -> Result<(), Failure> {
     }
 }
 
-/// Genesis and keys of the old engine.
-fn old_engine(args: &DraftArgs) -> Result<(Genesis, GenesisKeys, Bytes32), Failure> {
+/// What is known about the old engine.
+struct Old {
+    genesis: Genesis,
+    keys: GenesisKeys,
+    log_secret_commitment: Bytes32,
+    /// Frames of the log at hand; 0 without one.
+    frames: u64,
+}
+
+impl Old {
+    /// Refuses a checkpoint behind the log at hand: the frames between them would be lost.
+    fn check_end(&self, size: u64) -> Result<(), Failure> {
+        match self.frames > size {
+            true => Err(Failure::check(format!(
+                "LogIsLonger: the log at hand has {} frames, and the largest checkpoint {size}: \
+                 the other {} would be lost\n  next: pass the newest checkpoint that anyone kept; \
+                 if no witness cosigned these frames: --drop-newer-frames",
+                self.frames,
+                self.frames - size,
+            ))),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Genesis, keys and length of the old engine's log.
+fn old_engine(args: &DraftArgs) -> Result<Old, Failure> {
     if let Some(path) = &args.log {
-        let source = Source::open(path)?;
+        let mut source = Source::open(path)?;
         let missing = |what: &str| {
             Failure::check(format!(
                 "{}: the export has no {what}\n  next: pass --genesis FILE and --info FILE (an \
@@ -140,7 +171,11 @@ fn old_engine(args: &DraftArgs) -> Result<(Genesis, GenesisKeys, Bytes32), Failu
         };
         let genesis = source.genesis()?.ok_or_else(|| missing("genesis"))?;
         let (keys, secret) = source.genesis_keys()?.ok_or_else(|| missing("public keys"))?;
-        return Ok((genesis, keys, secret));
+        let mut frames = 0;
+        while source.next()?.is_some() {
+            frames += 1;
+        }
+        return Ok(Old { genesis, keys, log_secret_commitment: secret, frames });
     }
     let wanted = || Failure::usage("name the old engine with --log, or with --genesis and --info");
     let path = args.genesis.as_ref().ok_or_else(wanted)?;
@@ -150,26 +185,30 @@ fn old_engine(args: &DraftArgs) -> Result<(Genesis, GenesisKeys, Bytes32), Failu
     let signing = info.public_key.0.as_slice().try_into();
     let signing = signing.map_err(|_| named(path, "publicKey does not have 33 bytes"))?;
     let keys = GenesisKeys { signing, checkpoint: info.checkpoint_key.0 };
-    Ok((old, keys, info.log_secret_commitment))
+    let log_secret_commitment = info.log_secret_commitment;
+    Ok(Old { genesis: old, keys, log_secret_commitment, frames: 0 })
 }
 
 fn draft(args: &DraftArgs, output: &Output) -> Result<(), Failure> {
-    let (old, keys, log_secret_commitment) = old_engine(args)?;
+    let old = old_engine(args)?;
     let salt = Bytes32(random_request_id().0);
-    let start = Genesis { salt, predecessor: None, ..old.clone() };
+    let start = Genesis { salt, predecessor: None, ..old.genesis.clone() };
     let mut new = build(&start, &args.edit)?;
     let mut predecessor = Predecessor {
         engine_id: mortise_format::ids::EngineId::ZERO,
-        keys,
-        log_secret_commitment,
-        base: old.base(),
-        before: old.predecessor_hash(),
+        keys: old.keys,
+        log_secret_commitment: old.log_secret_commitment,
+        base: old.genesis.base(),
+        before: old.genesis.predecessor_hash(),
         checkpoint: String::new(),
         signatures: Vec::new(),
     };
     predecessor.engine_id = predecessor.computed_id();
     new.predecessor = Some(predecessor);
     let (new, verified) = with_largest(&new, &args.checkpoint)?;
+    if !args.drop_newer_frames {
+        old.check_end(verified.head().size)?;
+    }
     write_new(&args.out, &genesis::print(&new))?;
     show(&new, &verified, &[("draft", args.out.display().to_string())], output)?;
     let policy = verified.policy();
