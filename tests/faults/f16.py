@@ -37,8 +37,8 @@ def f16(system):
 
     good = anchors(system, "good.toml", mine)
     kept = save(system, "kept.json", answer)
-    ran = mortise("audit", log, "--anchors", good, "--statement", kept, *images).passed("an honest log")
-    ran.says("an honest log", f"PROVEN: engine {mine[0]} (attested)", "from frame 0")
+    ran = mortise("audit", log, "--anchors", good, "--statement", kept, *images)
+    ran.passed("an honest log", f"PROVEN: engine {mine[0]} (attested", "from frame 0")
     return "missing documents and foreign names are findings; the first line says whose log it is"
 
 

@@ -71,7 +71,7 @@ class Owner:
         valid_until = int(time.time()) + 3000
         message = {
             "owner": self.address,
-            "beneficiary": ZERO,
+            "beneficiary": terms.get("beneficiary", ZERO),
             "arbiter": ZERO,
             "nonce": int(terms["nonce"]),
             "expires": terms["expires"],
