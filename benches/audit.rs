@@ -224,7 +224,10 @@ impl Writer {
             .machine
             .open_boot(epoch, RuleSet::NEWEST, self.now_ms, "bench")
             .expect("time fits");
-        self.close(frame, Some(Boot { record, document: Vec::new() }));
+        self.close(
+            frame,
+            Some(Boot { record, document: Vec::new(), genesis_document: Vec::new() }),
+        );
     }
 
     fn close(&mut self, frame: OpenFrame, boot: Option<Boot>) {

@@ -123,7 +123,7 @@ fn build(folder: &Path, locks: u64) -> Machine {
         document_digest: document_digest(&[]),
         fresh: Bytes32::ZERO,
     };
-    let boot = Boot { record, document: Vec::new() };
+    let boot = Boot { record, document: Vec::new(), genesis_document: Vec::new() };
     let frame = machine.open_boot(1, RuleSet::NEWEST, NOW_S * 1000, "bench");
     write(&mut log, &close(&mut machine, frame.expect("time fits"), Some(boot)));
     for start in (0..locks).step_by(400) {

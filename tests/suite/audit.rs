@@ -92,7 +92,7 @@ pub fn keys_of(driver: &Driver) -> AuditKeys {
 pub fn genesis_and_keys(driver: &Driver) -> (Genesis, (GenesisKeys, Bytes32)) {
     let blob = |name: &str| driver.disk.edit(|content| content.blobs[name].clone());
     let genesis = codec::decode(&blob(GENESIS_BLOB)).expect("it was stored");
-    let sealed: SealedKeys = codec::decode(&blob(KEYS_BLOB)).expect("it was stored");
+    let sealed = SealedKeys::decode(&blob(KEYS_BLOB)).expect("it was stored");
     (genesis, (sealed.keys, sealed.log_secret_commitment))
 }
 

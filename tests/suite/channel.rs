@@ -14,7 +14,7 @@ mod relay;
 mod restart;
 
 use crate::client::block_on;
-use mortise_client::{Channel, Client, ClientError, Endpoint, RetryPolicy, Trust};
+use mortise_client::{Channel, Client, ClientError, Endpoint, KeyOrigin, RetryPolicy, Trust};
 use mortise_engine::attest::Attestation;
 use mortise_engine::ports::Vault;
 use mortise_format::genesis::Genesis;
@@ -47,7 +47,12 @@ fn enclave(authority: &Path, vault: &Arc<dyn Vault>) -> (Platform, Trust) {
     let module = SoftwareNsm::boot(authority, &measured).expect("the folder can be written");
     let Measurements { pcr0, pcr1, pcr2, .. } = measured;
     let pcrs = PcrPolicy::one_image(pcr0, pcr1, pcr2).expect("not of debug mode");
-    let trust = Trust { roots: vec![module.root()], pcrs, limit: AgeLimit::DEFAULT };
+    let trust = Trust {
+        roots: vec![module.root()],
+        pcrs,
+        limit: AgeLimit::DEFAULT,
+        origin: KeyOrigin::DrawnInside,
+    };
     (Platform::new(Arc::clone(vault), Attestation::Module(Arc::new(module))), trust)
 }
 

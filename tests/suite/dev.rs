@@ -2,7 +2,7 @@
 
 use crate::client::block_on;
 use mortise_client::attestation::ProofError;
-use mortise_client::{Client, ClientError, Trust};
+use mortise_client::{Client, ClientError, KeyOrigin, Trust};
 use mortise_sim::nsm::Measurements;
 use mortise_verify::attestation::{AWS_NITRO_ROOT_G1, PcrPolicy, RootFingerprint};
 use mortise_verify::lease::AgeLimit;
@@ -79,7 +79,12 @@ fn trust(config: &Value) -> Trust {
     mortise_format::hex::decode_into(root, &mut bytes).expect("64 digits");
     let Measurements { pcr0, pcr1, pcr2, .. } = Measurements::dev("mortise dev");
     let pcrs = PcrPolicy::one_image(pcr0, pcr1, pcr2).expect("not of debug mode");
-    Trust { roots: vec![RootFingerprint(bytes)], pcrs, limit: AgeLimit::DEFAULT }
+    Trust {
+        roots: vec![RootFingerprint(bytes)],
+        pcrs,
+        limit: AgeLimit::DEFAULT,
+        origin: KeyOrigin::DrawnInside,
+    }
 }
 
 #[test]

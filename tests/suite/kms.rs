@@ -11,5 +11,6 @@ mod command;
 mod keys;
 mod line;
 mod plain;
+mod planted;
 mod rig;
 mod secrets;

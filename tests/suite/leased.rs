@@ -4,7 +4,7 @@
 use crate::client::{block_on, over_socket, run_mortise};
 use crate::witnessed::{genesis, start, stop, witnessed};
 use mortise_client::attestation::ProofError;
-use mortise_client::{Client, ClientError, Freshness, FreshnessError, Trust};
+use mortise_client::{Client, ClientError, Freshness, FreshnessError, KeyOrigin, Trust};
 use mortise_engine::attest::Attestation as Module;
 use mortise_engine::ports::Vault;
 use mortise_format::asset::Asset;
@@ -300,7 +300,12 @@ fn attested_lease_is_in_the_document_and_ends_with_the_witnesses() {
     let module = module.expect("the folder can be written");
     let Measurements { pcr0, pcr1, pcr2, .. } = Measurements::dev("engine");
     let pcrs = PcrPolicy::one_image(pcr0, pcr1, pcr2).expect("not of debug mode");
-    let trust = Trust { roots: vec![module.root()], pcrs, limit: AgeLimit::DEFAULT };
+    let trust = Trust {
+        roots: vec![module.root()],
+        pcrs,
+        limit: AgeLimit::DEFAULT,
+        origin: KeyOrigin::DrawnInside,
+    };
     let mut system = witnessed(&bench, genesis(&bench));
     let (vault, clock): (Arc<dyn Vault>, _) = (Arc::new(TestVault::new(92)), MovedClock::default());
     let mut platform = Platform::new(vault, Module::Module(Arc::new(module)));

@@ -8,6 +8,7 @@
 
 mod command;
 
+use crate::trust::drawn::{in_an_enclave, verify as verify_drawn};
 use mortise_engine::boot::BootError;
 use mortise_engine::keyring::{IdentityError, KEYS_BLOB, SealedKeys};
 use mortise_engine::pipeline::Settings;
@@ -64,7 +65,7 @@ fn lost(seed: u64) -> Lost {
     let refused = driver.boot().expect_err("witnesses know more");
     assert_eq!(refused.name(), "WITNESS_AHEAD");
     let sealed = driver.disk.edit(|content| content.blobs[KEYS_BLOB].clone());
-    let sealed: SealedKeys = codec::decode(&sealed).expect("it was stored");
+    let sealed = SealedKeys::decode(&sealed).expect("it was stored");
     let old = driver.genesis_mut().clone();
     let mut predecessor = Predecessor {
         engine_id: EngineId::ZERO,
@@ -135,6 +136,21 @@ fn successor_of_a_lost_engine_states_its_predecessor_at_every_boot() {
     assert!(matches!(other.boot(), Err(BootError::OtherGenesis)));
 }
 
+/// Goal: a recovery draws new keys, so the successor has a genesis document of its own.
+#[test]
+fn successor_has_its_own_genesis_document() {
+    let lost = lost(13);
+    let genesis = signed(lost.draft.clone(), &OPERATORS);
+    let mut driver = in_an_enclave(lost.driver.successor(genesis, 96));
+    driver.boot().expect("the operators agreed");
+    driver.settle();
+    let identity = driver.identity();
+    verify_drawn(&identity.genesis_document, &identity.engine_id).expect("drawn inside");
+    let old = identity.succession.as_ref().expect("it came from a recovery").predecessor();
+    let error = verify_drawn(&identity.genesis_document, &old).expect_err("not its keys");
+    assert_eq!(error.name(), "GenesisDocumentKeys");
+}
+
 #[test]
 fn successor_of_a_successor_can_be_created() {
     let first = lost(12);
@@ -148,7 +164,7 @@ fn successor_of_a_successor_can_be_created() {
     second.disk = left;
     assert_eq!(second.boot().expect_err("witnesses know more").name(), "WITNESS_AHEAD");
     let sealed = second.disk.edit(|content| content.blobs[KEYS_BLOB].clone());
-    let sealed: SealedKeys = codec::decode(&sealed).expect("it was stored");
+    let sealed = SealedKeys::decode(&sealed).expect("it was stored");
     let old = second.genesis_mut().clone();
     let mut named = Predecessor {
         engine_id: EngineId::ZERO,

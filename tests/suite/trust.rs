@@ -5,6 +5,7 @@
 
 mod audited;
 mod documents;
+pub(crate) mod drawn;
 mod insecure;
 mod live;
 mod measured;

@@ -7,7 +7,9 @@ use crate::checkpoints::{Checkpoints, Recovery};
 use crate::finding::{Fact, Finding};
 use crate::keys::AuditKeys;
 use crate::prepare::{AnsweredCommand, Content, Prepared, Read};
-use crate::report::{BootAttestation, EngineIdBasis, EpochReport, FINDINGS_KEPT, Gap, Report};
+use crate::report::{
+    BootAttestation, EngineIdBasis, EpochReport, FINDINGS_KEPT, Gap, GenesisAttestation, Report,
+};
 use crate::statements;
 use crate::verdict::Asked;
 use alloc::boxed::Box;
@@ -22,6 +24,7 @@ use mortise_format::ids::{Address, Bytes32, EngineId, Measurement, PolicyHash, R
 use mortise_format::lock::Durability;
 use mortise_format::secp256k1::address_of_compressed;
 use mortise_verify::Engine;
+use mortise_verify::attestation::GenesisDocumentError;
 use mortise_verify::checkpoint::Witnesses;
 use mortise_verify::statement::SignedStatement;
 use mortise_verify::succession;
@@ -109,6 +112,7 @@ impl Auditor {
             snapshots: 0,
             statements: 0,
             signed_to: 0,
+            genesis: GenesisAttestation::Missing,
             epochs: Vec::new(),
             gaps: Vec::new(),
             digest: mortise_format::ids::FrameDigest::ZERO,
@@ -273,6 +277,9 @@ impl Auditor {
             self.find_all(header.seq, alloc::vec![Fact::RulesUnknown(unknown)]);
         }
         let attestation = self.attestation(header, boot);
+        if header.seq == 0 {
+            self.report.genesis = self.genesis_document(header, boot);
+        }
         if let Some(last) = self.report.epochs.last() {
             let (after_epoch, from_ms, to_ms) = (last.epoch, last.to_ms, header.time_ms);
             self.report.gaps.push(Gap { after_epoch, from_ms, to_ms });
@@ -295,6 +302,24 @@ impl Auditor {
             version,
             attestation,
         });
+    }
+
+    /// At the first frame: checks the document that was made when the keys were drawn.
+    fn genesis_document(&mut self, header: &FrameHeader, boot: &Boot) -> GenesisAttestation {
+        let Some(trust) = &self.subject.trust else {
+            return match boot.genesis_document.is_empty() {
+                true => GenesisAttestation::Missing,
+                false => GenesisAttestation::NotChecked,
+            };
+        };
+        match trust.check_genesis(boot, &header.engine_id) {
+            Ok(attestation) => attestation,
+            Err(error) => {
+                let is_missing = error == GenesisDocumentError::Missing;
+                self.find_all(header.seq, alloc::vec![Fact::GenesisDocument(error)]);
+                if is_missing { GenesisAttestation::Missing } else { GenesisAttestation::Refused }
+            }
+        }
     }
 
     fn attestation(&mut self, header: &FrameHeader, boot: &Boot) -> BootAttestation {

@@ -1,13 +1,14 @@
 //! The boots of a log: which image held the keys, by its own document at the document's own time.
 
-use crate::report::BootAttestation;
+use crate::report::{BootAttestation, GenesisAttestation};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 use mortise_core::body::Boot;
+use mortise_format::ids::EngineId;
 use mortise_verify::attestation::{
-    ArchivedCheck, AttestationError, Claims, Document, Expect, KeyBinding, Pcr, PcrPolicy,
-    PolicyError, RootFingerprint, verify_archived,
+    ArchivedCheck, AttestationError, Claims, Document, Expect, GenesisDocumentError, KeyBinding,
+    Pcr, PcrPolicy, PolicyError, RootFingerprint, verify_archived, verify_genesis,
 };
 
 /// Which images are accepted.
@@ -38,11 +39,37 @@ impl Images {
 pub struct BootTrust {
     /// Pinned roots.
     pub roots: Vec<RootFingerprint>,
-    /// Approved images.
+    /// Approved images: of every boot, and of the enclave that drew the keys.
     pub images: Images,
+    /// Whether a log without a genesis document is a finding.
+    pub is_genesis_required: bool,
 }
 
 impl BootTrust {
+    /// Verifies the genesis document of the first frame.
+    pub(crate) fn check_genesis(
+        &self,
+        boot: &Boot,
+        engine_id: &EngineId,
+    ) -> Result<GenesisAttestation, GenesisDocumentError> {
+        if boot.genesis_document.is_empty() && !self.is_genesis_required {
+            return Ok(GenesisAttestation::Missing);
+        }
+        let look =
+            |pcrs: &PcrPolicy| verify_genesis(&boot.genesis_document, engine_id, &self.roots, pcrs);
+        let shown = look(&PcrPolicy::any_image())?;
+        let missing = |_| AttestationError::PcrMissing { index: 0 };
+        let pcrs = self.images.policy(shown.document()).map_err(missing);
+        let verified = look(&pcrs.map_err(GenesisDocumentError::Document)?)?;
+        let document = verified.document();
+        Ok(GenesisAttestation::Verified {
+            module_id: String::from(document.module_id()),
+            timestamp_ms: document.timestamp_ms(),
+            pcr0: document.pcr(0).copied(),
+            any_image: matches!(self.images, Images::Any),
+        })
+    }
+
     /// Verifies the document of a boot against the binding in the log.
     pub(crate) fn check(
         &self,

@@ -9,7 +9,7 @@ use mortise_format::frame::FrameError;
 use mortise_format::ids::{Address, EngineId, LockId};
 use mortise_format::reject::Reject;
 use mortise_format::rules::{RuleSet, RulesUnknown};
-use mortise_verify::attestation::AttestationError;
+use mortise_verify::attestation::{AttestationError, GenesisDocumentError};
 use mortise_verify::checkpoint::CheckpointError;
 use mortise_verify::named::NamedError as _;
 use mortise_verify::succession::SuccessionError;
@@ -77,6 +77,9 @@ pub enum Fact {
     /// The attestation document of a boot was rejected.
     #[error("the attestation of the boot is rejected: {0}")]
     Attestation(AttestationError),
+    /// The genesis document in the first frame was rejected, or is missing where it is required.
+    #[error("NOT PROVEN{{genesis}}: {0}")]
+    GenesisDocument(GenesisDocumentError),
     /// A carried statement is about a frame whose statement is not due.
     #[error("a statement about frame {about} is carried: it was carried before, or is not yet due")]
     StatementUnexpected {
@@ -256,7 +259,10 @@ impl Fact {
             Self::SigningKey => "SigningKey",
             Self::ClearBody(FollowError::BootRecord) => "BootRecord",
             Self::ClearBody(FollowError::BootDocument) => "BootDocument",
+            Self::ClearBody(FollowError::GenesisDocument) => "GenesisDocumentPlace",
             Self::ClearBody(_) => "ClearBody",
+            Self::GenesisDocument(GenesisDocumentError::Missing) => "GenesisDocumentMissing",
+            Self::GenesisDocument(_) => "GenesisDocument",
             Self::Attestation(_) => "Attestation",
             Self::StatementUnexpected { .. } => "StatementUnexpected",
             Self::StatementSkipped { .. } => "StatementSkipped",

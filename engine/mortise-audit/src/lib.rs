@@ -55,5 +55,7 @@ pub use finding::{Fact, Finding};
 pub use key_file::{KEY_FILE_FORMAT, KeyFileError};
 pub use keys::AuditKeys;
 pub use prepare::{Prepared, prepare};
-pub use report::{BootAttestation, EngineIdBasis, EpochReport, Gap, Level, Report};
+pub use report::{
+    BootAttestation, EngineIdBasis, EpochReport, Gap, GenesisAttestation, Level, Report,
+};
 pub use verdict::{Asked, Unjudged};

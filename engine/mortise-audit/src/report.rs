@@ -55,6 +55,29 @@ pub enum BootAttestation {
     Refused,
 }
 
+/// What the audit found out about where the keys of the engine were drawn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GenesisAttestation {
+    /// The first frame has no genesis document: the keys may have been made outside.
+    Missing,
+    /// It has one, and the auditor was given no root to check it under.
+    NotChecked,
+    /// It verifies at its own time: an enclave of that image drew the keys.
+    Verified {
+        /// Name of the module: instance and enclave.
+        module_id: String,
+        /// When it was made, milliseconds since 1970.
+        timestamp_ms: u64,
+        /// Measurement of the image.
+        pcr0: Option<Pcr>,
+        /// True when the auditor approved no image by name: any image passed.
+        any_image: bool,
+    },
+    /// It was rejected; the finding says why.
+    Refused,
+}
+
 /// One boot of the engine and what it wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EpochReport {
@@ -141,6 +164,8 @@ pub struct Report {
     /// Every frame before this one is covered by a signature of the engine that this log carries or
     /// that was kept. A holder of the content keys could have written the frames from here on.
     pub signed_to: u64,
+    /// Where the keys were drawn.
+    pub genesis: GenesisAttestation,
     /// One entry for each boot.
     pub epochs: Vec<EpochReport>,
     /// One entry for each time between boots.

@@ -9,7 +9,7 @@
 use crate::failure::Failure;
 use crate::verify::{Images, TrustAnchors, pcr, root};
 use clap::Args;
-use mortise_client::{Channel, Client};
+use mortise_client::{Channel, Client, KeyOrigin};
 use mortise_format::pcr::Pcr;
 use mortise_verify::lease::AgeLimit;
 
@@ -36,6 +36,10 @@ pub struct ProofArgs {
     /// Approved certificate that signed the image (PCR8); repeatable.
     #[arg(long, global = true, value_name = "HEX", value_parser = pcr)]
     pub attest_pcr8: Vec<Pcr>,
+
+    /// Accept an engine that does not prove that its keys were drawn inside an enclave.
+    #[arg(long, global = true)]
+    pub attest_keys_from_anywhere: bool,
 
     /// Do not encrypt requests to the attested engine.
     #[arg(long, global = true)]
@@ -74,7 +78,11 @@ impl ProofArgs {
             ));
         }
         let images = Images::of_flags(false, self.pcrs())?;
-        Ok(TrustAnchors { roots, images, limit })
+        let origin = match self.attest_keys_from_anywhere {
+            true => KeyOrigin::Anywhere,
+            false => KeyOrigin::DrawnInside,
+        };
+        Ok(TrustAnchors { roots, images, limit, origin })
     }
 
     /// The client as the flags say: attested and encrypted, or unchanged.
@@ -88,7 +96,7 @@ impl ProofArgs {
         let anchors = self.anchors(limit)?;
         // Reads the registers that the caller left out; the client does the check itself.
         let shown = client.prove(&anchors.any_image()).await?;
-        let trust = anchors.trust(shown.document())?;
+        let trust = anchors.trust(shown.document(), shown.genesis())?;
         let channel = if self.in_clear { Channel::Off } else { Channel::Sealed };
         let client = client.attested(trust, channel);
         client.proven().await?;
@@ -108,6 +116,7 @@ mod tests {
             attest_pcr1: none(),
             attest_pcr2: none(),
             attest_pcr8: none(),
+            attest_keys_from_anywhere: false,
             in_clear: false,
         }
     }

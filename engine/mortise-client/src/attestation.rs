@@ -12,10 +12,12 @@ use mortise_format::binding::{BoundKeys, KeyBinding};
 use mortise_format::eip712::RootStatement;
 use mortise_format::ids::{Address, Bytes32};
 use mortise_format::secp256k1::{address_of_compressed, recover};
+use mortise_rpc::HexBytes;
 use mortise_rpc::results::{Attestation, AttestedLease, BindingView, BootAttestation};
 use mortise_verify::attestation::{
-    ArchivedCheck, AttestationError, Claims, Document, Expect, ImageRule, LeaseClaim, LeaseDigest,
-    LiveCheck, PcrPolicy, RootFingerprint, verify_archived, verify_live,
+    ArchivedCheck, AttestationError, Claims, Document, Expect, GenesisDocumentError, ImageRule,
+    LeaseClaim, LeaseDigest, LiveCheck, PcrPolicy, RootFingerprint, verify_archived,
+    verify_genesis, verify_live,
 };
 use mortise_verify::lease::AgeLimit;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -29,6 +31,20 @@ pub struct Trust {
     pub pcrs: PcrPolicy,
     /// How old the lease in a document may be when the document is made.
     pub limit: AgeLimit,
+    /// Whether the engine must show that its keys were drawn inside.
+    pub origin: KeyOrigin,
+}
+
+/// What is asked about where the keys of an engine were drawn. A genesis document that is there and
+/// fails its check is refused in both cases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KeyOrigin {
+    /// An enclave of an approved image drew them. The default: without it an administrator of the
+    /// key service may have planted keys that it made itself.
+    #[default]
+    DrawnInside,
+    /// Anywhere: for an engine that was created before there were genesis documents.
+    Anywhere,
 }
 
 /// Why an answer proves nothing.
@@ -50,6 +66,9 @@ pub enum ProofError {
     /// The statement is not signed by the bound key.
     #[error("the statement is not signed by the key that the document binds")]
     StatementSignature,
+    /// The genesis document is missing where it is required, or fails verification.
+    #[error(transparent)]
+    Genesis(#[from] GenesisDocumentError),
     /// The answer names another engine id or address than its document binds.
     #[error("the answer names {found}, the document binds {expected}")]
     Identity {
@@ -65,7 +84,8 @@ pub enum ProofError {
 /// **What it proves**: what `mortise_verify::attestation::verify_live` (or `verify_archived`)
 /// proves with the binding as claim: an enclave of an approved image holds the keys and continued
 /// the log from the bound position. Live also: the statement was its newest released one when the
-/// document was made.
+/// document was made. With [`Proven::genesis`] also: what
+/// `mortise_verify::attestation::verify_genesis` proves.
 ///
 /// **What it does not prove**: that the peer of a connection is that enclave; only bytes signed by
 /// the bound keys, or encrypted to the bound channel key, are its.
@@ -78,6 +98,7 @@ pub struct Proven {
     as_of: Option<u64>,
     root: RootFingerprint,
     image_rule: ImageRule,
+    genesis: Option<Document>,
 }
 
 impl Proven {
@@ -118,6 +139,12 @@ impl Proven {
         self.as_of
     }
 
+    /// The genesis document: an enclave of an approved image, which need not be today's, drew the
+    /// keys at its time. `None` if the engine has none: then the keys may have been made outside.
+    pub fn genesis(&self) -> Option<&Document> {
+        self.genesis.as_ref()
+    }
+
     /// The newest released statement when the document was made; `None` for a boot's document.
     pub fn statement(&self) -> Option<&RootStatement> {
         self.statement.as_ref()
@@ -138,11 +165,25 @@ fn bound(view: &BindingView) -> Result<(KeyBinding, Address), ProofError> {
     Ok((binding, address))
 }
 
+/// Checks the genesis document of an engine whose binding is verified.
+fn genesis_of(
+    document: Option<&HexBytes>,
+    binding: &KeyBinding,
+    trust: &Trust,
+) -> Result<Option<Document>, GenesisDocumentError> {
+    let bytes = document.map(|document| document.0.as_slice()).unwrap_or_default();
+    match verify_genesis(bytes, &binding.engine_id, &trust.roots, &trust.pcrs) {
+        Ok(verified) => Ok(Some(verified.document().clone())),
+        Err(GenesisDocumentError::Missing) if trust.origin == KeyOrigin::Anywhere => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Checks an answer of `getAttestation` to a request with `nonce`, which was drawn for that request
 /// alone.
 ///
 /// # Errors
-/// `SigningKey`, `Document`, `Statement`, `StatementSignature`, in this order.
+/// `SigningKey`, `Document`, `Statement`, `StatementSignature`, `Genesis`, in this order.
 pub fn verify(
     answer: &Attestation,
     nonce: &Bytes32,
@@ -167,7 +208,8 @@ pub fn verify(
     let (document, statement) = (verified.document().clone(), Some(statement));
     let as_of = answer.lease.as_ref().map(|lease| lease.as_of);
     let (root, image_rule) = (verified.root(), verified.image_rule());
-    Ok(Proven { binding, address, document, statement, as_of, root, image_rule })
+    let genesis = genesis_of(answer.genesis_document.as_ref(), &binding, trust)?;
+    Ok(Proven { binding, address, document, statement, as_of, root, image_rule, genesis })
 }
 
 /// The lease that the document must cover.
@@ -180,7 +222,7 @@ fn claimed(lease: &AttestedLease, limit: AgeLimit) -> LeaseClaim {
 /// Checks the document of a boot at its own time, as `getBootAttestation` without a nonce gives it.
 ///
 /// # Errors
-/// `Unattested`, `SigningKey`, `Document`, `Identity`, in this order.
+/// `Unattested`, `SigningKey`, `Document`, `Identity`, `Genesis`, in this order.
 pub fn verify_boot(answer: &BootAttestation, trust: &Trust) -> Result<Proven, ProofError> {
     let view = answer.binding.as_ref().ok_or(ProofError::Unattested)?;
     let (binding, address) = bound(view)?;
@@ -191,6 +233,7 @@ pub fn verify_boot(answer: &BootAttestation, trust: &Trust) -> Result<Proven, Pr
     if (answer.enclave_id, answer.public_key) != (binding.engine_id, address) {
         return Err(ProofError::Identity { expected: address, found: answer.public_key });
     }
+    let genesis = genesis_of(answer.genesis_document.as_ref(), &binding, trust)?;
     Ok(Proven {
         binding,
         address,
@@ -199,6 +242,7 @@ pub fn verify_boot(answer: &BootAttestation, trust: &Trust) -> Result<Proven, Pr
         as_of: None,
         root: verified.root(),
         image_rule: verified.image_rule(),
+        genesis,
     })
 }
 

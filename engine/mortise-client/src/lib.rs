@@ -66,7 +66,7 @@ mod tests;
 #[cfg(test)]
 mod vectors;
 
-pub use attestation::{ProofError, Proven, Trust};
+pub use attestation::{KeyOrigin, ProofError, Proven, Trust};
 pub use channel::{Channel, ChannelError};
 pub use client::Client;
 pub use endpoint::{Endpoint, EndpointError};

@@ -54,6 +54,24 @@ impl Proven {
         }
         let what = "it holds the keys shown here, for this engine, and continues this history";
         verdict.establish(Claim::Keys, what, basis("the digest of the keys in it"));
+        match self.genesis() {
+            Some(document) => {
+                let image = if is_named { "of an image that you named" } else { "of some image" };
+                let at = document.timestamp_ms() / 1000;
+                let what = format!("an enclave {image} drew the keys of this engine, at {at}");
+                verdict.establish(Claim::Genesis, what, basis("the genesis document"));
+                verdict.leaves_open(
+                    "that the keys stayed inside: an administrator of the key at the key service \
+                     could unwrap them",
+                );
+            }
+            None => {
+                verdict.leaves_open(
+                    "that these keys were drawn inside an enclave: the engine has no genesis \
+                     document",
+                );
+            }
+        }
         if is_live {
             let what = "the statement was the newest that it had released";
             verdict.establish(Claim::NewestHeld, what, basis("the digest of the statement in it"));

@@ -1,7 +1,7 @@
 //! The two bodies of a frame: the clear one and the sealed one.
 //!
 //! ```text
-//! clear body  = codec(ClearBody): boot record (boot frames), statements of released frames
+//! clear body  = boot record (boot frames), statements of released frames
 //! sealed body = repeated: u32 length | codec(Event)
 //! ```
 //! Events are encoded once; the same bytes are hashed into the event tree, sealed and replayed.
@@ -13,8 +13,10 @@ use mortise_format::codec::{self, CodecError};
 use mortise_format::domains;
 use mortise_format::eip712::RootStatement;
 use mortise_format::event::Event;
+use mortise_format::frame::Frame;
 use mortise_format::ids::{Bytes32, Signature};
 use mortise_format::limits::{ATTESTATION_BYTES_MAX, FRAME_BYTES_TARGET};
+use mortise_format::rules::RuleSet;
 
 /// A statement that is not signed yet, with the proof that its frame is the last leaf of the
 /// history that it names (RFC 6962 2.1.1, index `seq` in a tree of `seq + 1`).
@@ -69,20 +71,30 @@ pub struct BootRecord {
     pub fresh: Bytes32,
 }
 
-/// The clear part of a boot frame: the record, and the document that only auditors read.
+/// The clear part of a boot frame: the record, and the documents that only auditors read.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Boot {
     /// The record that the machine keeps.
     pub record: BootRecord,
     /// The attestation document; empty while unattested. At most `ATTESTATION_BYTES_MAX` bytes.
     pub document: Vec<u8>,
+    /// The document that was made when the engine's keys were drawn: in the first frame of a log
+    /// only, empty elsewhere and for none. Not part of a frame before rule set 3. At most
+    /// `ATTESTATION_BYTES_MAX` bytes.
+    pub genesis_document: Vec<u8>,
 }
 
 impl Boot {
-    /// True when the document is within its bound and the record names it.
+    /// True when the document of the boot is within its bound and the record names it.
     pub fn is_consistent(&self) -> bool {
         self.document.len() <= ATTESTATION_BYTES_MAX
             && document_digest(&self.document) == self.record.document_digest
+    }
+
+    /// True when a boot frame at this place may carry the genesis document that it has.
+    pub fn may_carry_genesis_document(&self, seq: u64) -> bool {
+        let bytes = self.genesis_document.len();
+        bytes == 0 || seq == 0 && bytes <= ATTESTATION_BYTES_MAX
     }
 }
 
@@ -97,13 +109,49 @@ pub fn document_digest(document: &[u8]) -> Bytes32 {
     Bytes32(domains::blake3_in(domains::ATTESTATION_DOCUMENT, &[document]))
 }
 
-/// The clear body of a frame.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+/// The clear body of a frame. Its encoding depends on the frame's rules: from rule set 3 on, a
+/// boot has room for a genesis document.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClearBody {
     /// Boot frames only.
     pub boot: Option<Boot>,
     /// Statements of released frames that no frame carried yet, in order.
     pub statements: Vec<CarriedStatement>,
+}
+
+impl ClearBody {
+    /// The clear body of a frame under these rules. Before rule set 3 a genesis document is left
+    /// out.
+    pub fn encode(&self, rules: RuleSet) -> Vec<u8> {
+        let Self { boot, statements } = self;
+        if rules.carries_genesis_document() {
+            return codec::encode(&(boot, statements));
+        }
+        let bare = boot.as_ref().map(|boot| (&boot.record, &boot.document));
+        codec::encode(&(bare, statements))
+    }
+
+    /// Reads the clear body of a frame under these rules.
+    ///
+    /// # Errors
+    /// As [`codec::decode`].
+    pub fn decode(bytes: &[u8], rules: RuleSet) -> Result<Self, CodecError> {
+        if rules.carries_genesis_document() {
+            let (boot, statements) = codec::decode(bytes)?;
+            return Ok(Self { boot, statements });
+        }
+        let (bare, statements): (Option<(BootRecord, Vec<u8>)>, _) = codec::decode(bytes)?;
+        let of = |(record, document)| Boot { record, document, genesis_document: Vec::new() };
+        Ok(Self { boot: bare.map(of), statements })
+    }
+
+    /// Reads the clear body of a frame, without any check of its place.
+    ///
+    /// # Errors
+    /// As [`codec::decode`].
+    pub fn of(frame: &Frame) -> Result<Self, CodecError> {
+        Self::decode(frame.clear(), frame.header().rules)
+    }
 }
 
 /// Initial capacity of a frame's buffer. A full frame never reallocates it.

@@ -8,7 +8,13 @@
 //! ```
 //! What it is for: the order of effects around the security module. The engine makes one binding
 //! per boot, before the boot frame; afterwards no code in the enclave can bind anything else.
-//! Documents for callers repeat the binding and add the caller's nonce.
+//! Documents for callers repeat the binding and add the caller's nonce. The one boot that draws the
+//! keys of an engine makes the genesis document before it:
+//!
+//! ```text
+//!   PCR16: untouched
+//!   document: user_data = digest of the engine id in a domain of its own, no nonce, no public key
+//! ```
 //!
 //! What it does not do: verify documents (`mortise_verify`), choose attestation roots.
 //!
@@ -16,7 +22,8 @@
 
 use crate::ports::{AttestRequest, ModuleDescription, Nsm, NsmError};
 use mortise_format::binding::KeyBinding;
-use mortise_format::ids::Measurement;
+use mortise_format::genesis::genesis_document_digest;
+use mortise_format::ids::{EngineId, Measurement};
 pub use mortise_format::insecure_mode::InsecureMode;
 use mortise_format::limits::ATTESTATION_BYTES_MAX;
 use mortise_format::pcr::Pcr;
@@ -152,10 +159,7 @@ pub fn own_image(nsm: &dyn Nsm) -> Result<Measurement, AttestError> {
 /// `Module`: the boot has failed, and this enclave cannot bind again.
 pub fn bind(nsm: &dyn Nsm, binding: &KeyBinding) -> Result<BootDocument, AttestError> {
     check_module(nsm)?;
-    let before = nsm.describe_pcr(BINDING_PCR)?;
-    if before.locked || before.value != Pcr::ZERO.0 {
-        return Err(AttestError::RegisterUsed);
-    }
+    check_unused(nsm)?;
     let (digest, expected) = (binding.digest(), binding.pcr16());
     if nsm.extend_pcr(BINDING_PCR, &digest.0)? != expected.0 {
         return Err(AttestError::RegisterMismatch);
@@ -169,6 +173,38 @@ pub fn bind(nsm: &dyn Nsm, binding: &KeyBinding) -> Result<BootDocument, AttestE
     let request = AttestRequest { user_data: Some(digest.0.to_vec()), ..AttestRequest::default() };
     let document = document(nsm, &request)?;
     Ok(BootDocument { document, pcrs: locked_registers(nsm)? })
+}
+
+/// Attests keys at the moment they are drawn: the document names the engine id, which covers them.
+/// Blocks.
+///
+/// Only [`crate::keyring::create`] may use it. No other document has such `user_data`: callers
+/// choose nothing but a nonce.
+///
+/// # Errors
+/// `NotTheModule`; `RegisterUsed` when this enclave was bound before; `DocumentSize`, `Module`.
+pub fn genesis_document(nsm: &dyn Nsm, engine_id: &EngineId) -> Result<Vec<u8>, AttestError> {
+    check_module(nsm)?;
+    check_unused(nsm)?;
+    let user_data = Some(genesis_document_digest(engine_id).0.to_vec());
+    document(nsm, &AttestRequest { user_data, ..AttestRequest::default() })
+}
+
+/// No document: the keys of an engine without a security module are drawn by any software.
+///
+/// # Errors
+/// Never.
+pub async fn unattested(_: EngineId) -> Result<Vec<u8>, AttestError> {
+    Ok(Vec::new())
+}
+
+/// Checks that no code of this enclave has used the register of the binding.
+fn check_unused(nsm: &dyn Nsm) -> Result<(), AttestError> {
+    let before = nsm.describe_pcr(BINDING_PCR)?;
+    match before.locked || before.value != Pcr::ZERO.0 {
+        true => Err(AttestError::RegisterUsed),
+        false => Ok(()),
+    }
 }
 
 /// Checks that the module measures with SHA-384 and has the register of the binding.

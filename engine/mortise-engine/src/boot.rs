@@ -29,7 +29,7 @@ use mortise_format::binding::{BoundKeys, KeyBinding};
 use mortise_format::codec;
 use mortise_format::frame::{Frame, FrameKind};
 use mortise_format::genesis::{Genesis, GenesisKeys};
-use mortise_format::ids::{Bytes32, Measurement, Root};
+use mortise_format::ids::{Bytes32, EngineId, Measurement, Root};
 use mortise_format::images::Version;
 use mortise_format::insecure_mode::InsecureMode;
 use mortise_format::merkle::history::TreeHead;
@@ -160,7 +160,8 @@ impl BootError {
 /// Progress of a replay: frames done, and total.
 pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);
 
-/// Loads the identity of the stored engine, or creates one when the store is empty.
+/// Loads the identity of the stored engine, or creates one when the store is empty. `attest` is
+/// called only when keys are drawn, see [`keyring::create`].
 ///
 /// # Errors
 /// `NoGenesis`, `KeysLost`, `BlobConflict`, `OtherGenesis`, `Identity`, `Store`.
@@ -169,6 +170,7 @@ pub async fn identity(
     vault: &dyn Vault,
     entropy: &dyn Entropy,
     genesis: Option<&Genesis>,
+    attest: impl AsyncFnOnce(EngineId) -> Result<Vec<u8>, AttestError>,
 ) -> Result<Identity, BootError> {
     let stored = sealed_value(store, keyring::GENESIS_BLOB).await?;
     let keys = sealed_value(store, keyring::KEYS_BLOB).await?;
@@ -181,7 +183,7 @@ pub async fn identity(
             let genesis = genesis.ok_or(BootError::NoGenesis)?;
             keyring::decode_blobs(&codec::encode(genesis), &keys)?
         }
-        (None, None) => create(store, vault, entropy, genesis).await?,
+        (None, None) => create(store, vault, entropy, genesis, attest).await?,
     };
     if genesis.is_some_and(|given| given.hash() != stored.hash()) {
         return Err(BootError::OtherGenesis);
@@ -212,14 +214,15 @@ async fn create(
     vault: &dyn Vault,
     entropy: &dyn Entropy,
     genesis: Option<&Genesis>,
+    attest: impl AsyncFnOnce(EngineId) -> Result<Vec<u8>, AttestError>,
 ) -> Result<(Genesis, SealedKeys), BootError> {
     if store.head().await?.next_seq != 0 {
         return Err(BootError::KeysLost);
     }
     let genesis = genesis.ok_or(BootError::NoGenesis)?;
-    let (_, sealed) = keyring::create(genesis, vault, entropy).await?;
+    let (_, sealed) = keyring::create(genesis, vault, entropy, attest).await?;
     // Store the keys first: keys without a genesis can be recovered, a genesis without keys cannot.
-    store.blob_put(keyring::KEYS_BLOB, codec::encode(&sealed)).await?;
+    store.blob_put(keyring::KEYS_BLOB, sealed.encode()).await?;
     store.blob_put(keyring::GENESIS_BLOB, codec::encode(genesis)).await?;
     Ok((genesis.clone(), sealed))
 }
@@ -384,7 +387,7 @@ impl NewEpoch {
     }
 
     /// The start of the pipeline, whose first frame carries `document`, empty while unattested, and
-    /// puts `rules` in force.
+    /// puts `rules` in force. The first frame of a log carries the genesis document too.
     pub fn start(
         self,
         replayed: Replayed,
@@ -405,7 +408,12 @@ impl NewEpoch {
         let Replayed { machine, covered, unlogged, .. } = replayed;
         let to_carry = resign(&machine, identity);
         let (log_keys, keys) = (identity.log_keys.clone(), self.keys);
-        let boot = Boot { record, document };
+        let is_first = machine.head().next_seq == 0 && rules.carries_genesis_document();
+        let genesis_document = match is_first {
+            true => identity.genesis_document.clone(),
+            false => Vec::new(),
+        };
+        let boot = Boot { record, document, genesis_document };
         let is_continued = machine.state().has_ended();
         Start { machine, rules, log_keys, keys, boot, to_carry, covered, is_continued, unlogged }
     }
@@ -428,7 +436,24 @@ pub async fn follow(
     let keys = keys_for(machine, frame, ring).await?;
     let signer = identity.signer.address();
     let (_, clear, _) = machine.follow(frame, &keys, &signer).map_err(wrong)?;
+    check_genesis_document(frame, &clear, identity).map_err(wrong)?;
     Ok(SignedBodies { clear })
+}
+
+/// The first frame carries the document that was sealed with the keys. Frames before rule set 3
+/// carry none.
+fn check_genesis_document(
+    frame: &Frame,
+    clear: &ClearBody,
+    identity: &Identity,
+) -> Result<(), FollowError> {
+    let header = frame.header();
+    let carried = clear.boot.as_ref().map(|boot| boot.genesis_document.as_slice());
+    let is_first = header.seq == 0 && header.rules.carries_genesis_document();
+    if is_first && carried != Some(&identity.genesis_document) {
+        return Err(FollowError::GenesisDocument);
+    }
+    Ok(())
 }
 
 /// The clear part of a followed frame.
@@ -446,7 +471,7 @@ async fn keys_for(
     let header = frame.header();
     let (seq, epoch) = (header.seq, header.epoch);
     if header.kind() == Some(FrameKind::Boot) {
-        let clear: ClearBody = codec::decode(frame.clear())
+        let clear = ClearBody::of(frame)
             .map_err(|error| BootError::Frame { seq, error: FollowError::Codec(error) })?;
         let missing = BootError::Frame { seq, error: FollowError::BootRecord };
         let boot = clear.boot.ok_or(missing)?.record;

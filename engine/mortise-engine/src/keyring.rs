@@ -1,12 +1,18 @@
 //! The identity and the epoch keys that a boot unseals.
 //!
-//! Genesis makes a signing key, a log secret and a checkpoint key. It seals them under a data key
-//! of the vault and stores them as a blob. The clear part of the blob determines the engine id.
-//! Every boot unseals the keys and checks them against that id (`specs/genesis-and-loss.md`).
+//! Genesis makes a signing key, a log secret and a checkpoint key. It has them attested, seals them
+//! under a data key of the vault and stores them as a blob. The clear part of the blob determines
+//! the engine id. Every boot unseals the keys and checks them against that id
+//! (`specs/genesis-and-loss.md`).
+//!
+//! Invariant: only [`create`] asks for a genesis document, for keys that it drew itself. A boot
+//! that unseals keys cannot know who drew them, so it never makes one (decision 0014).
 
+use crate::attest::AttestError;
 use crate::checkpoint::CheckpointSigner;
 use crate::epoch_keys::EpochCache;
 use crate::ports::{Entropy, KeyContext, KeyPurpose, Vault, VaultError};
+use mortise_core::body::document_digest;
 use mortise_core::keys::{EpochKeys, LogKeys};
 use mortise_core::machine::EpochRecord;
 use mortise_core::sealed_value::{open_value, seal_value};
@@ -39,7 +45,11 @@ pub enum IdentityError {
     /// The genesis is not a valid successor of the predecessor that it names.
     #[error("the genesis is not a valid successor of its predecessor: {}: {_0}", _0.name())]
     Predecessor(SuccessionError),
-    /// The unsealed keys are not those that the engine id covers.
+    /// The security module made no document for the drawn keys. Nothing was stored.
+    #[error("the attestation of the drawn keys: {0}")]
+    Attest(#[from] AttestError),
+    /// The unsealed keys are not those that the engine id covers, or the genesis document is not
+    /// the one that was sealed with them.
     #[error("the sealed keys do not belong to the engine id")]
     Mismatch,
     /// A wrapped epoch key opens to a key that its boot frame does not commit to.
@@ -58,6 +68,7 @@ impl IdentityError {
             Self::Codec(_) => "GENESIS_BLOB",
             Self::Policy(_) => "GENESIS_POLICY",
             Self::Predecessor(_) => "GENESIS_PREDECESSOR",
+            Self::Attest(_) => "ATTESTATION",
             Self::Mismatch => "GENESIS_KEYS_MISMATCH",
             Self::KeyCommitment { .. } => "KEY_COMMITMENT",
         }
@@ -79,6 +90,8 @@ pub struct Identity {
     pub genesis: Genesis,
     /// The predecessor of an engine that was created in a recovery.
     pub succession: Option<VerifiedSuccession>,
+    /// The document that was made when the keys were drawn; empty for none.
+    pub genesis_document: Vec<u8>,
     /// The insecure mode of this boot, which commitments and outcomes carry. Such promises do not
     /// bind the engine.
     pub insecure_mode: Option<InsecureMode>,
@@ -146,15 +159,20 @@ impl GenesisSecrets {
     }
 }
 
-/// Makes the keys of a new engine and seals them.
+/// Makes the keys of a new engine, has them attested and seals them.
+///
+/// `attest` gives the genesis document of the engine id ([`crate::attest::genesis_document`]), or
+/// nothing in an unattested engine. It is called once, for keys that were drawn here.
 ///
 /// # Errors
 /// `Policy` for an inconsistent genesis; `Predecessor` if the operators, witnesses or keys of the
-/// named predecessor did not agree to the succession; `Vault` if the key service gives no key.
+/// named predecessor did not agree to the succession; `Attest` if there is no document; `Vault` if
+/// the key service gives no key.
 pub async fn create(
     genesis: &Genesis,
     vault: &dyn Vault,
     entropy: &dyn Entropy,
+    attest: impl AsyncFnOnce(EngineId) -> Result<Vec<u8>, AttestError>,
 ) -> Result<(EngineId, SealedKeys), IdentityError> {
     genesis.check()?;
     succession_of(genesis)?;
@@ -163,10 +181,22 @@ pub async fn create(
     let checkpoint = secrets.checkpoint().public_key();
     let keys = GenesisKeys { signing: signer.public_key(), checkpoint };
     let engine_id = engine_id(&keys, &log_secret_commitment, &genesis.hash());
+    let genesis_document = attest(engine_id).await?;
     let context = KeyContext { engine_id, epoch: 0, purpose: KeyPurpose::Genesis };
     let (data_key, wrapped_key) = vault.generate(&context).await?;
-    let cipher = seal_value(&data_key, &engine_id.0, &*secrets.0);
-    Ok((engine_id, SealedKeys { keys, log_secret_commitment, wrapped_key, cipher }))
+    let cipher = seal_value(&data_key, &sealed_with(&engine_id, &genesis_document), &*secrets.0);
+    let sealed = SealedKeys { keys, log_secret_commitment, wrapped_key, cipher, genesis_document };
+    Ok((engine_id, sealed))
+}
+
+/// What the secrets are sealed with, beside their key: the engine and its genesis document, so that
+/// the store can neither take the document away nor put another in its place.
+fn sealed_with(engine_id: &EngineId, genesis_document: &[u8]) -> Vec<u8> {
+    let mut context = engine_id.0.to_vec();
+    if !genesis_document.is_empty() {
+        context.extend(document_digest(genesis_document).0);
+    }
+    context
 }
 
 /// Verifies the predecessor that a genesis names; `None` if it names none.
@@ -179,7 +209,7 @@ fn succession_of(genesis: &Genesis) -> Result<Option<VerifiedSuccession>, Identi
 ///
 /// # Errors
 /// `Policy`, `Predecessor` for a bad genesis; `Vault` if the key service gives no key; `Mismatch`
-/// if the unsealed keys are not those of the engine id.
+/// if the unsealed keys are not those of the engine id, or were sealed with another document.
 pub async fn unseal(
     genesis: Genesis,
     sealed: &SealedKeys,
@@ -191,7 +221,8 @@ pub async fn unseal(
     let engine_id = engine_id(&sealed.keys, &log_secret_commitment, &genesis.hash());
     let context = KeyContext { engine_id, epoch: 0, purpose: KeyPurpose::Genesis };
     let data_key = vault.unwrap(&sealed.wrapped_key, &context).await?;
-    let opened = open_value(&data_key, &engine_id.0, &sealed.cipher);
+    let context = sealed_with(&engine_id, &sealed.genesis_document);
+    let opened = open_value(&data_key, &context, &sealed.cipher);
     let opened = Zeroizing::new(opened.ok_or(IdentityError::Mismatch)?);
     let mut secrets = GenesisSecrets(Zeroizing::new([0; 96]));
     if opened.len() != secrets.0.len() {
@@ -215,6 +246,7 @@ pub async fn unseal(
         log_keys,
         genesis,
         succession,
+        genesis_document: sealed.genesis_document.clone(),
         insecure_mode: None,
     })
 }
@@ -282,5 +314,5 @@ impl std::fmt::Debug for KeyRing {
 /// # Errors
 /// `Codec` if one of them does not decode.
 pub fn decode_blobs(genesis: &[u8], keys: &[u8]) -> Result<(Genesis, SealedKeys), IdentityError> {
-    Ok((codec::decode(genesis)?, codec::decode(keys)?))
+    Ok((codec::decode(genesis)?, SealedKeys::decode(keys)?))
 }

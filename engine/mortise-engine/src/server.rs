@@ -8,7 +8,9 @@
 //! ```
 //! Runs in an actix system. The ledger has a thread of its own.
 
-use crate::actors::{Attestor, Bind, Crypto, Ledger, LedgerParts, OwnImage, Sealer, Stop};
+use crate::actors::{
+    AttestGenesis, Attestor, Bind, Crypto, Ledger, LedgerParts, OwnImage, Sealer, Stop,
+};
 use crate::admission::Admission;
 use crate::app::{App, AppConfig};
 use crate::attest::{AttestError, Attestation, BootDocument};
@@ -31,7 +33,9 @@ use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Arbiter, ArbiterHandle, Handler, Message, SyncArbiter};
 use mortise_core::machine::EpochRecord;
 use mortise_format::genesis::Genesis;
+use mortise_format::ids::EngineId;
 use mortise_format::images::Version;
+use mortise_format::insecure_mode::InsecureMode;
 use mortise_format::limits::CONNECTIONS_MAX;
 use mortise_format::rules::RuleSet;
 use mortise_format::store::StoreRefusal;
@@ -242,17 +246,16 @@ async fn start(
     let arbiter = Arbiter::new().handle();
     let store = log_store(&arbiter, config).await?;
     let (vault, entropy) = (ports.vault.as_ref(), ports.entropy.as_ref());
-    let identity = boot::identity(store.as_ref(), vault, entropy, config.genesis.as_ref()).await?;
-    let identity = Arc::new(identity.with_insecure_mode(ports.attestation.insecure_mode()));
+    let attestor = attestor(ports);
+    let identity = Arc::new(identity(store.as_ref(), config, ports, attestor.as_ref()).await?);
     let ring = Arc::new(KeyRing::new(Arc::clone(&ports.vault), &identity));
     let progress = |done, total| {
         phase.enter(Phase::Replaying(done, total));
         observer.replaying(done, total);
     };
     let replayed = boot::replay(store.as_ref(), &identity, &ring, entropy, &progress).await?;
-    let attestor = attestor(ports);
     let image = match &attestor {
-        Some(attestor) => Some(ask(attestor, OwnImage).await?),
+        Some(attestor) => Some(ask(attestor, OwnImage).await.map_err(BootError::Attest)?),
         None => None,
     };
     replayed.check_image(version(), image.as_ref())?;
@@ -379,15 +382,42 @@ fn attestor(ports: &Ports) -> Option<Addr<Attestor>> {
     }
 }
 
+/// The stored identity, or a new one on an empty store, in the mode of this boot.
+async fn identity(
+    store: &dyn LogStore,
+    config: &Config,
+    ports: &Ports,
+    attestor: Option<&Addr<Attestor>>,
+) -> Result<Identity, BootError> {
+    let (vault, entropy) = (ports.vault.as_ref(), ports.entropy.as_ref());
+    let insecure_mode = ports.attestation.insecure_mode();
+    let attest = async |id| genesis_document(attestor, id, insecure_mode).await;
+    let genesis = config.genesis.as_ref();
+    let identity = boot::identity(store, vault, entropy, genesis, attest).await?;
+    Ok(identity.with_insecure_mode(insecure_mode))
+}
+
+/// The document of keys that were just drawn; empty without a security module.
+async fn genesis_document(
+    attestor: Option<&Addr<Attestor>>,
+    engine_id: EngineId,
+    insecure_mode: Option<InsecureMode>,
+) -> Result<Vec<u8>, AttestError> {
+    let Some(attestor) = attestor else { return Ok(Vec::new()) };
+    let document = ask(attestor, AttestGenesis(engine_id)).await?;
+    mode::check_own(&document, insecure_mode)?;
+    Ok(document)
+}
+
 /// Calls the security module.
-async fn ask<M, T>(attestor: &Addr<Attestor>, message: M) -> Result<T, BootError>
+async fn ask<M, T>(attestor: &Addr<Attestor>, message: M) -> Result<T, AttestError>
 where
     M: Message<Result = Result<T, AttestError>> + Send + 'static,
     T: Send + 'static,
     Attestor: Handler<M>,
     <Attestor as Actor>::Context: ToEnvelope<Attestor, M>,
 {
-    Ok(attestor.send(message).await.unwrap_or(Err(AttestError::Stopped))?)
+    attestor.send(message).await.unwrap_or(Err(AttestError::Stopped))
 }
 
 /// The version of the code, in the form that the log compares.

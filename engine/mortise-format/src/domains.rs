@@ -43,6 +43,8 @@ pub const ATTESTATION_BINDING: &str = "mortise 2026 attestation binding v1";
 pub const ATTESTED_LEASE: &str = "mortise 2026 attested lease v1";
 /// Context of the digest by which a boot frame names its attestation document.
 pub const ATTESTATION_DOCUMENT: &str = "mortise 2026 attestation document v1";
+/// Context of the digest in the attestation document that an engine makes when it draws its keys.
+pub const GENESIS_DOCUMENT: &str = "mortise 2026 genesis document v1";
 /// Context of the seed of an enclave's generator.
 pub const ENTROPY_SEED: &str = "mortise 2026 entropy seed v1";
 
@@ -90,6 +92,7 @@ pub const ALL: &[&str] = &[
     ATTESTATION_BINDING,
     ATTESTED_LEASE,
     ATTESTATION_DOCUMENT,
+    GENESIS_DOCUMENT,
     ENTROPY_SEED,
 ];
 

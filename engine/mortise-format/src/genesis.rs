@@ -11,7 +11,7 @@
 
 use crate::abi::Words;
 use crate::codec;
-use crate::domains::keccak256;
+use crate::domains::{self, keccak256};
 use crate::ids::{Bytes32, EngineId, Signature};
 use crate::limits::{CHARTER_BYTES_MAX, OBSERVERS_MAX, PREDECESSOR_NOTE_BYTES_MAX};
 use crate::policy::{Policy, PolicyError};
@@ -184,6 +184,15 @@ pub fn engine_id(
         .word(&log_secret_commitment.0)
         .word(&genesis.0);
     EngineId(words.hash().0)
+}
+
+/// What the genesis document of an engine has in `user_data`: the engine id in a domain that no
+/// other document uses.
+///
+/// The id covers the public keys, the log secret's commitment and the genesis, so the digest names
+/// these keys.
+pub fn genesis_document_digest(engine_id: &EngineId) -> Bytes32 {
+    Bytes32(domains::blake3_in(domains::GENESIS_DOCUMENT, &[&engine_id.0]))
 }
 
 #[cfg(test)]

@@ -87,6 +87,11 @@ impl RuleSet {
         self >= Self(3)
     }
 
+    /// From 3: the first frame carries the document that was made when the keys were drawn.
+    pub fn carries_genesis_document(self) -> bool {
+        self >= Self(3)
+    }
+
     /// Checks that this code knows the rules.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ pub fn parts_of(store: &dyn LogStore, sealed_keys: bool) -> Result<Parts, StoreR
         parts.insert(GENESIS_BLOB.to_owned(), genesis);
     }
     let Some(keys) = store.blob_get(KEYS_BLOB)? else { return Ok(parts) };
-    if let Ok(sealed) = codec::decode::<SealedKeys>(&keys) {
+    if let Ok(sealed) = SealedKeys::decode(&keys) {
         let public = codec::encode(&(sealed.keys, sealed.log_secret_commitment));
         parts.insert(PUBLIC_KEYS_PART.to_owned(), public);
     }
@@ -43,7 +43,7 @@ pub(super) fn engines_of(parts: &Parts) -> Vec<EngineId> {
     let public = parts.get(PUBLIC_KEYS_PART);
     let public = public.and_then(|bytes| codec::decode::<(GenesisKeys, Bytes32)>(bytes).ok());
     let sealed = parts.get(KEYS_BLOB);
-    let sealed = sealed.and_then(|bytes| codec::decode::<SealedKeys>(bytes).ok());
+    let sealed = sealed.and_then(|bytes| SealedKeys::decode(bytes).ok());
     let sealed = sealed.map(|sealed| (sealed.keys, sealed.log_secret_commitment));
     let makes = |(keys, secret): (GenesisKeys, Bytes32)| engine_id(&keys, &secret, &genesis.hash());
     public.into_iter().chain(sealed).map(makes).collect()

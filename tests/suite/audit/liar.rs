@@ -8,7 +8,6 @@ use mortise_core::keys::EpochKeys;
 use mortise_core::machine::{Machine, OpenedFrame, Opener, Reviewer};
 use mortise_core::state::{DueLocks, State};
 use mortise_core::{admit, decide, event_tree, seal};
-use mortise_format::codec;
 use mortise_format::content_key::event_salt;
 use mortise_format::event::Event;
 use mortise_format::frame::{Frame, FrameHeader};
@@ -100,7 +99,7 @@ pub fn with_last_changed(
     let record = epochs.iter().find(|r| r.epoch == frame.header().epoch).expect("it booted");
     let keys = driver.keys_of(record).expect("the vault is there");
     let events = driver.events(&frame);
-    let clear = codec::decode(frame.clear()).expect("a clear body decodes");
+    let clear = ClearBody::of(&frame).expect("a clear body decodes");
     let mut parts = Parts { header: frame.header().clone(), clear, events };
     let follows = change(&mut parts);
     let mut changed = sealed(&keys, &mut parts, follows);
@@ -123,7 +122,7 @@ fn sealed(keys: &EpochKeys, parts: &mut Parts, follows: bool) -> Frame {
         parts.header.event_count = u32::try_from(body.count()).expect("few events");
         parts.header.event_root = event_tree::root(&leaves);
     }
-    let clear = codec::encode(&parts.clear);
+    let clear = parts.clear.encode(parts.header.rules);
     seal::seal(keys, parts.header.clone(), clear, body.bytes()).expect("it can be sealed")
 }
 

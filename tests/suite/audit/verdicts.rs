@@ -88,7 +88,11 @@ fn log_that_the_named_engine_never_signed_is_judged_in_part() {
 #[test]
 fn boot_without_a_document_is_a_finding_when_images_were_named() {
     let driver = busy(64, 40);
-    let trust = BootTrust { roots: vec![AWS_NITRO_ROOT_G1], images: Images::Any };
+    let trust = BootTrust {
+        roots: vec![AWS_NITRO_ROOT_G1],
+        images: Images::Any,
+        is_genesis_required: false,
+    };
     let report = audit(&log_of(&driver), Subject { trust: Some(trust), ..subject(&driver) }, None);
     let boots = report.epochs.len();
     assert!(boots > 0 && names(&report) == vec!["MissingDocument"; boots], "{:?}", report.findings);

@@ -57,7 +57,7 @@ fn frame() -> Frame {
         clear_bytes: 0,
         cipher_bytes: 0,
     };
-    let clear = codec::encode(&samples::clear_body());
+    let clear = samples::clear_body().encode(header.rules);
     seal::seal(&keys(), header, clear, body().bytes()).unwrap()
 }
 

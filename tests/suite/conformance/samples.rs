@@ -299,9 +299,18 @@ pub fn clear_body() -> ClearBody {
                 fresh: Bytes32([16; 32]),
             },
             document: vec![15; 100],
+            genesis_document: Vec::new(),
         }),
         statements: vec![stated.signed(signature())],
     }
+}
+
+/// The clear body of the first frame of a log, under the rules that carry a genesis document.
+pub fn first_clear_body() -> ClearBody {
+    let mut clear = clear_body();
+    let boot = clear.boot.as_mut().expect("a boot frame");
+    boot.genesis_document = vec![20; 100];
+    clear
 }
 
 /// Kinds of keys of the state tree.
@@ -364,7 +373,8 @@ pub fn all() -> Vec<(String, Vec<u8>)> {
     for (i, reject) in rejects().iter().enumerate() {
         all.push((format!("reject.{i}.{}", reject.code().name()), codec::encode(reject)));
     }
-    all.push(("clear-body".into(), codec::encode(&clear_body())));
+    all.push(("clear-body".into(), clear_body().encode(RuleSet(2))));
+    all.push(("clear-body.3".into(), first_clear_body().encode(RuleSet(3))));
     for (i, (name, bytes)) in leaves().into_iter().enumerate() {
         let kind = if i < LEAF_KEYS { "leaf-key" } else { "leaf-value" };
         all.push((format!("{kind}.{name}"), bytes));
@@ -417,6 +427,16 @@ pub fn strictness() -> Vec<(String, Check)> {
     for genesis in [scenario::genesis(), witnessed()] {
         all.push(("genesis".into(), check(codec::encode(&genesis), genesis)));
     }
-    all.push(("clear-body".into(), check(codec::encode(&clear_body()), clear_body())));
+    for (rules, clear) in [(RuleSet(2), clear_body()), (RuleSet(3), first_clear_body())] {
+        let bytes = clear.encode(rules);
+        let is_strict = move || {
+            let decode = |bytes: &[u8]| ClearBody::decode(bytes, rules);
+            decode(&bytes).as_ref() == Ok(&clear)
+                && (0..bytes.len()).all(|end| decode(&bytes[..end]).is_err())
+                && decode(&[&bytes[..], &[0]].concat())
+                    == Err(codec::CodecError::Trailing { extra: 1 })
+        };
+        all.push((format!("clear-body.{rules}"), Box::new(is_strict)));
+    }
     all
 }

@@ -7,7 +7,6 @@ use mortise_engine::pipeline::{Fault, Input};
 use mortise_engine::ports::ClockError;
 use mortise_engine::query::{EngineStatus, FindBalance, FindLock, LockOrDraft};
 use mortise_engine::store::Ack;
-use mortise_format::codec;
 use mortise_format::limits::FRAMES_IN_FLIGHT_MAX;
 use mortise_testkit::driver::Response;
 use mortise_testkit::keys::Party;
@@ -145,7 +144,7 @@ fn each_statement_is_in_exactly_one_later_frame() {
     }
     let mut carried = Vec::new();
     for frame in story.driver.disk.frames() {
-        let clear: ClearBody = codec::decode(frame.clear()).expect("a clear body decodes");
+        let clear = ClearBody::of(&frame).expect("a clear body decodes");
         for signed in &clear.statements {
             let seq = signed.statement.seq;
             assert!(seq < frame.header().seq);

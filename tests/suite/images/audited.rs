@@ -32,7 +32,11 @@ fn after(code: Code) -> (Driver, u64) {
 
 fn report(driver: &Driver, with_documents: bool) -> Report {
     let roots = TestModule::trust().roots;
-    let trust = with_documents.then_some(BootTrust { roots, images: Images::Any });
+    let trust = with_documents.then_some(BootTrust {
+        roots,
+        images: Images::Any,
+        is_genesis_required: false,
+    });
     let subject = Subject { trust, ..subject(driver) };
     audit(&log_of(driver), subject, Some(&keys_of(driver)))
 }

@@ -7,7 +7,6 @@ use mortise_core::body::ClearBody;
 use mortise_engine::app::AppConfig;
 use mortise_engine::keyring::{KEYS_BLOB, SealedKeys};
 use mortise_engine::store::{LogStore, RemoteLog};
-use mortise_format::codec;
 use mortise_format::errors::Code;
 use mortise_rpc::Base64;
 use mortise_rpc::results::KmsEncrypted;
@@ -20,10 +19,10 @@ fn wrapped_keys(system: &System) -> Vec<Vec<u8>> {
     block_on(async {
         let log = RemoteLog::connect(&system.store_address()).await.expect("the store listens");
         let keys = log.blob_get(KEYS_BLOB).await.expect("it answers").expect("genesis stored it");
-        let sealed: SealedKeys = codec::decode(&keys).expect("its own encoding");
+        let sealed = SealedKeys::decode(&keys).expect("its own encoding");
         let mut wrapped = vec![sealed.wrapped_key];
         for frame in log.read(0, 1024 * 1024).await.expect("it answers") {
-            let clear: ClearBody = codec::decode(frame.clear()).expect("its own encoding");
+            let clear = ClearBody::of(&frame).expect("its own encoding");
             wrapped.extend(clear.boot.map(|boot| boot.record.wrapped_key));
         }
         wrapped

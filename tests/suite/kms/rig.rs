@@ -56,7 +56,7 @@ impl Rig {
         let config = LocalKmsConfig::new(REGION, ACCOUNT, vec![module.root()], system_time());
         let kms = LocalKms::open(&folder.path().join("kms"), config).expect("the folder is whole");
         let key = |alias: &str, service| {
-            let policy = policy(&kms, service).to_string();
+            let policy = policy(&kms, service, &[IMAGE]).to_string();
             kms.ensure_key(alias, &policy).expect("the service accepts the policy")
         };
         let engine_key = key("mortise-engine", Service::Engine);
@@ -70,6 +70,12 @@ impl Rig {
         let Self { server, folder, kms, .. } = self;
         drop((server, kms));
         Self::open(folder)
+    }
+
+    /// Replaces the policy of the engine's key, as its administrator can.
+    pub fn open_engine_key_to(&self, images: &[&str]) {
+        let policy = policy(&self.kms, Service::Engine, images).to_string();
+        self.kms.ensure_key("mortise-engine", &policy).expect("the service accepts the policy");
     }
 
     /// The client of an enclave of this image, on an honest line.
@@ -187,12 +193,13 @@ fn module(folder: &tempfile::TempDir, image: &str) -> SoftwareNsm {
     module.expect("the folder can be written")
 }
 
-fn policy(kms: &LocalKms, service: Service) -> Value {
+fn policy(kms: &LocalKms, service: Service, images: &[&str]) -> Value {
+    let pcr0 = |image: &&str| Measurements::dev(image).pcr0.to_string();
     compose(&Plan {
         service,
         role: kms.enclave_role_arn(),
         admins: vec![format!("arn:aws:iam::{ACCOUNT}:root")],
-        images: vec![Measurements::dev(IMAGE).pcr0.to_string()],
+        images: images.iter().map(pcr0).collect(),
         registers: Vec::new(),
         engine_id: None,
     })

@@ -11,6 +11,7 @@
 use super::story;
 use crate::audit::{audit, genesis_and_keys, keys_of, log_of, named};
 use mortise_audit::{AuditKeys, Report, Subject};
+use mortise_engine::attest::unattested;
 use mortise_engine::boot::{self, BootError};
 use mortise_engine::keyring::{self, KeyRing};
 use mortise_format::codec;
@@ -262,7 +263,7 @@ fn report_json(report: &Report) -> Value {
 fn replay(log: &Log) -> Result<boot::Replayed, BootError> {
     let vault = Arc::new(TestVault::new(log.seed));
     let entropy = TestEntropy::new(log.seed);
-    let identity = now(boot::identity(&log.disk, &*vault, &entropy, None))?;
+    let identity = now(boot::identity(&log.disk, &*vault, &entropy, None, unattested))?;
     let ring = KeyRing::new(vault, &identity);
     now(boot::replay(&log.disk, &identity, &ring, &entropy, &|_, _| {}))
 }

@@ -7,7 +7,6 @@ use super::{at, log, verdict};
 use mortise_core::body::{Boot, CarriedStatement, ClearBody, SealedBody, document_digest};
 use mortise_core::machine::EpochRecord;
 use mortise_core::{event_tree, seal};
-use mortise_format::codec;
 use mortise_format::content_key::event_salt;
 use mortise_format::event::Event;
 use mortise_format::frame::{FrameHeader, FrameKind};
@@ -31,7 +30,7 @@ fn forged(driver: &Driver, seq: u64, change: impl FnOnce(&mut Parts) -> bool) ->
     let epochs = driver.pipeline().machine().epochs();
     let record = epochs.iter().find(|record| record.epoch == header.epoch);
     let keys = driver.keys_of(record.expect("the epoch is known")).expect("it opens");
-    let clear = codec::decode(frame.clear()).expect("a clear body decodes");
+    let clear = ClearBody::of(&frame).expect("a clear body decodes");
     let mut parts = Parts { header, clear, events: driver.events(&frame) };
     let follows = change(&mut parts);
     let mut body = SealedBody::default();
@@ -45,7 +44,7 @@ fn forged(driver: &Driver, seq: u64, change: impl FnOnce(&mut Parts) -> bool) ->
         let leaves: Vec<_> = (0..).zip(body.events()).map(leaf).collect();
         parts.header.event_root = event_tree::root(&leaves);
     }
-    let clear = codec::encode(&parts.clear);
+    let clear = parts.clear.encode(parts.header.rules);
     let forged = seal::seal(&keys, parts.header, clear, body.bytes()).expect("it can be sealed");
     verdict(driver, |frames| frames[at(seq)] = forged.encode())
 }
@@ -126,7 +125,11 @@ fn frame_that_does_not_start_with_its_required_event_is_refused() {
     });
     assert_says(&driver, LAST, "BootRecord", |parts| {
         let epochs = driver.pipeline().machine().epochs();
-        let boot = |record: &EpochRecord| Boot { record: record.boot.clone(), document: vec![] };
+        let boot = |record: &EpochRecord| Boot {
+            record: record.boot.clone(),
+            document: vec![],
+            genesis_document: vec![],
+        };
         parts.clear.boot = epochs.last().map(boot);
         true
     });
@@ -152,6 +155,19 @@ fn document_that_the_boot_record_does_not_name_is_refused() {
         boot.document = vec![1; ATTESTATION_BYTES_MAX + 1];
         boot.record.document_digest = document_digest(&boot.document);
     });
+}
+
+/// The engine of these tests has no genesis document, so its first frame may have none either.
+#[test]
+fn genesis_document_in_a_later_frame_or_another_one_in_the_first_is_refused() {
+    let driver = log(27);
+    for (seq, bytes) in [(0, 1), (0, ATTESTATION_BYTES_MAX + 1), (BOOT, 1)] {
+        assert_says(&driver, seq, "GenesisDocument", |parts| {
+            let boot = parts.clear.boot.as_mut().expect("a boot frame has a record");
+            boot.genesis_document = vec![1; bytes];
+            true
+        });
+    }
 }
 
 #[test]

@@ -3,8 +3,10 @@
 use super::{Stored, attested, in_a_new_enclave, stored};
 use crate::trust::module::TestModule;
 use mortise_audit::{
-    Auditor, BootAttestation, BootTrust, EngineIdBasis, Images, Report, Subject, prepare,
+    Auditor, BootAttestation, BootTrust, EngineIdBasis, GenesisAttestation, Images, Report,
+    Subject, prepare,
 };
+use mortise_core::body::ClearBody;
 use mortise_engine::keyring::SealedKeys;
 use mortise_format::codec;
 use mortise_testkit::system::genesis;
@@ -13,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 fn audit(stored: &Stored, trust: Option<BootTrust>) -> Report {
     let [genesis, keys] = stored.blobs.clone().map(|blob| blob.expect("genesis stored it"));
-    let sealed: SealedKeys = codec::decode(&keys).expect("sealed keys");
+    let sealed = SealedKeys::decode(&keys).expect("sealed keys");
     let subject = Subject {
         genesis: Some(codec::decode(&genesis).expect("a genesis")),
         genesis_keys: Some((sealed.keys, sealed.log_secret_commitment)),
@@ -42,7 +44,9 @@ fn documents_of_every_epoch_are_audited_at_their_own_time() {
     system.stop_engine().expect("an engine that is asked to stop stops");
     let stored = stored(&system);
     let root = TestModule::trust().roots;
-    let trust = |roots: &[_], images| Some(BootTrust { roots: roots.to_vec(), images });
+    let trust = |roots: &[_], images| {
+        Some(BootTrust { roots: roots.to_vec(), images, is_genesis_required: false })
+    };
     let report = audit(&stored, trust(&root, pcr0(&[0])));
     assert!(report.is_clean(), "{:?}", report.findings);
     assert_eq!((report.epochs.len(), report.engine_id_basis), (3, EngineIdBasis::Proven));
@@ -61,9 +65,14 @@ fn documents_of_every_epoch_are_audited_at_their_own_time() {
     ];
     for trust in refused {
         let report = audit(&stored, trust);
-        let names: Vec<_> = report.findings.iter().map(|f| (f.seq, f.fact.name())).collect();
-        let boots: Vec<_> = report.epochs.iter().map(|e| (e.first_seq, "Attestation")).collect();
-        assert_eq!(names, boots);
+        let names = |name| -> Vec<u64> {
+            let found = report.findings.iter().filter(|f| f.fact.name() == name);
+            found.map(|f| f.seq).collect()
+        };
+        let boots: Vec<_> = report.epochs.iter().map(|e| e.first_seq).collect();
+        assert_eq!((names("Attestation"), names("GenesisDocument")), (boots, vec![0]));
+        assert_eq!(report.findings.len(), 4);
+        assert_eq!(report.genesis, GenesisAttestation::Refused);
         assert!(report.epochs.iter().all(|e| e.attestation == BootAttestation::Refused));
     }
     let shown = audit(&stored, trust(&root, Images::Any));
@@ -85,23 +94,26 @@ fn document_of_another_boot_is_a_finding() {
         .take(1)
         .collect();
     let [second] = boots[..] else { panic!("it booted twice") };
-    let clear: mortise_core::body::ClearBody =
-        codec::decode(stored.frames[0].clear()).expect("a clear body");
+    let clear = ClearBody::of(&stored.frames[0]).expect("a clear body");
     let first = clear.boot.expect("a boot frame").document;
     let frame = &stored.frames[second];
-    let mut clear: mortise_core::body::ClearBody = codec::decode(frame.clear()).expect("it is one");
+    let mut clear = ClearBody::of(frame).expect("it is one");
     let boot = clear.boot.as_mut().expect("a boot frame");
     boot.record.document_digest = mortise_core::body::document_digest(&first);
     boot.document = first;
     let mut leaf = frame.leaf().clone();
-    let clear = codec::encode(&clear);
+    let clear = clear.encode(frame.header().rules);
     leaf.header.clear_bytes = u32::try_from(clear.len()).expect("it is small");
     leaf.clear_digest = mortise_format::frame::clear_digest(&clear);
     let cipher = frame.cipher().to_vec();
     let forged = mortise_format::frame::Frame::new(leaf, clear, cipher).expect("digests fit");
     stored.frames[second] = forged;
     stored.frames.truncate(second + 1);
-    let trust = BootTrust { roots: TestModule::trust().roots, images: pcr0(&[0]) };
+    let trust = BootTrust {
+        roots: TestModule::trust().roots,
+        images: pcr0(&[0]),
+        is_genesis_required: false,
+    };
     let report = audit(&stored, Some(trust));
     let seq = u64::try_from(second).expect("few frames");
     let names: Vec<_> = report.findings.iter().map(|f| (f.seq, f.fact.name())).collect();

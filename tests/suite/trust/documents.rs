@@ -8,7 +8,6 @@ use mortise_core::body::ClearBody;
 use mortise_core::history::Frontier;
 use mortise_engine::ports::Nsm;
 use mortise_format::binding::KeyBinding;
-use mortise_format::codec;
 use mortise_format::frame::FrameKind;
 use mortise_format::ids::{PolicyHash, Root};
 use mortise_rpc::HexBytes;
@@ -131,7 +130,7 @@ fn log_alone_gives_each_epochs_document_and_what_it_must_bind() {
     let mut bound = Vec::new();
     for frame in stored(&system).frames {
         let header = frame.header();
-        let clear: ClearBody = codec::decode(frame.clear()).expect("a clear body decodes");
+        let clear = ClearBody::of(&frame).expect("a clear body decodes");
         assert_eq!(clear.boot.is_some(), header.kind() == Some(FrameKind::Boot));
         if let Some(boot) = clear.boot {
             let binding = KeyBinding {

@@ -2,7 +2,7 @@
 
 use crate::attestation::der::bstr;
 use crate::attestation::issuer::{self, TIMESTAMP_MS};
-use mortise_client::Trust;
+use mortise_client::{KeyOrigin, Trust};
 use mortise_engine::ports::{AttestRequest, ModuleDescription, Nsm, NsmError, PcrState};
 use mortise_format::pcr::Pcr;
 use mortise_verify::attestation::PcrPolicy;
@@ -38,7 +38,12 @@ impl TestModule {
     pub fn trust() -> Trust {
         let pcr = |index| issuer::pcr(index);
         let pcrs = PcrPolicy::one_image(pcr(0), pcr(1), pcr(2)).expect("not of debug mode");
-        Trust { roots: vec![issuer::plan().issue().root], pcrs, limit: AgeLimit::DEFAULT }
+        Trust {
+            roots: vec![issuer::plan().issue().root],
+            pcrs,
+            limit: AgeLimit::DEFAULT,
+            origin: KeyOrigin::DrawnInside,
+        }
     }
 
     fn pcrs(&self) -> MutexGuard<'_, BTreeMap<u16, PcrState>> {

@@ -4,13 +4,13 @@
 use super::vault::SlackVault;
 use mortise_core::machine::EpochRecord;
 use mortise_core::seal::{self, SealError};
+use mortise_engine::attest::unattested;
 use mortise_engine::boot::{self, BootError, NewEpoch};
 use mortise_engine::channel::ChannelKey;
 use mortise_engine::keyring::{
     self, GENESIS_BLOB, Identity, IdentityError, KEYS_BLOB, KeyRing, SealedKeys,
 };
 use mortise_engine::ports::{Entropy, Vault, VaultError};
-use mortise_format::codec;
 use mortise_format::frame::Frame;
 use mortise_format::genesis::Genesis;
 use mortise_format::rules::RuleSet;
@@ -24,7 +24,9 @@ use std::sync::Arc;
 type Change<'a> = (&'a str, &'a dyn Fn(&mut SealedKeys));
 
 fn found(genesis: &Genesis, vault: &dyn Vault, seed: u64) -> SealedKeys {
-    now(keyring::create(genesis, vault, &TestEntropy::new(seed))).expect("a policy that holds").1
+    now(keyring::create(genesis, vault, &TestEntropy::new(seed), unattested))
+        .expect("a policy that holds")
+        .1
 }
 
 fn other_genesis() -> Genesis {
@@ -87,9 +89,10 @@ fn genesis_blob_of_another_engine_of_the_same_genesis_does_not_open_the_log() {
     let disk = driver.disk.copy();
     let vault = TestVault::new(82);
     let theirs = found(&scenario::genesis(), &vault, 99);
-    disk.edit(|content| content.blobs.insert(KEYS_BLOB.into(), codec::encode(&theirs)));
+    disk.edit(|content| content.blobs.insert(KEYS_BLOB.into(), theirs.encode()));
     let genesis = scenario::genesis();
-    let identity = now(boot::identity(&disk, &vault, &TestEntropy::new(1), Some(&genesis)));
+    let identity =
+        now(boot::identity(&disk, &vault, &TestEntropy::new(1), Some(&genesis), unattested));
     let identity = identity.expect("the blob is whole");
     assert_ne!(identity.engine_id, driver.identity().engine_id);
     let ring = KeyRing::new(Arc::new(vault), &identity);
@@ -107,7 +110,8 @@ fn store_that_lost_the_keys_is_an_error_and_no_engine_is_created_over_it() {
         disk.edit(|content| content.blobs.retain(|name, _| !lost.contains(&name.as_str())));
         let before = disk.edit(|content| content.blobs.clone());
         let genesis = scenario::genesis();
-        let error = now(boot::identity(&disk, &vault, &TestEntropy::new(1), Some(&genesis)));
+        let error =
+            now(boot::identity(&disk, &vault, &TestEntropy::new(1), Some(&genesis), unattested));
         let error = error.expect_err("the keys are gone");
         assert!(matches!(error, BootError::KeysLost), "{error}");
         assert_eq!(disk.edit(|content| content.blobs.clone()), before);
@@ -118,13 +122,13 @@ fn store_that_lost_the_keys_is_an_error_and_no_engine_is_created_over_it() {
 fn interrupted_genesis_continues_with_the_keys_that_were_made() {
     let (disk, vault, entropy) = (Disk::default(), TestVault::new(84), TestEntropy::new(84));
     let genesis = scenario::genesis();
-    let created = now(boot::identity(&disk, &vault, &entropy, Some(&genesis))).unwrap();
+    let created = now(boot::identity(&disk, &vault, &entropy, Some(&genesis), unattested)).unwrap();
     disk.edit(|content| content.blobs.remove(GENESIS_BLOB));
     // With another genesis the keys do not open, and nothing is stored.
-    let wrong = now(boot::identity(&disk, &vault, &entropy, Some(&other_genesis())));
+    let wrong = now(boot::identity(&disk, &vault, &entropy, Some(&other_genesis()), unattested));
     assert_eq!(wrong.expect_err("another engine's keys").name(), "KEY_REFUSED");
     assert!(disk.edit(|content| !content.blobs.contains_key(GENESIS_BLOB)));
-    let again = now(boot::identity(&disk, &vault, &entropy, Some(&genesis))).unwrap();
+    let again = now(boot::identity(&disk, &vault, &entropy, Some(&genesis), unattested)).unwrap();
     assert_eq!(again.engine_id, created.engine_id);
     assert!(disk.edit(|content| content.blobs.contains_key(GENESIS_BLOB)));
 }

@@ -3,7 +3,7 @@
 
 use crate::client::{block_on, over_http, over_socket};
 use mortise_client::attestation::{ProofError, verify_boot};
-use mortise_client::{Client, ClientError, Trust};
+use mortise_client::{Client, ClientError, KeyOrigin, Trust};
 use mortise_engine::attest::Attestation;
 use mortise_engine::ports::Vault;
 use mortise_rpc::params::GetBootAttestation;
@@ -20,8 +20,12 @@ use std::sync::Arc;
 fn boot(folder: &Path, vault: &Arc<TestVault>) -> (Platform, Trust) {
     let module = SoftwareNsm::boot(folder, &Measurements::dev("engine"));
     let module = module.expect("the folder can be written");
-    let trust =
-        Trust { roots: vec![module.root()], pcrs: image("engine"), limit: AgeLimit::DEFAULT };
+    let trust = Trust {
+        roots: vec![module.root()],
+        pcrs: image("engine"),
+        limit: AgeLimit::DEFAULT,
+        origin: KeyOrigin::DrawnInside,
+    };
     let vault: Arc<dyn Vault> = vault.clone();
     (Platform::new(vault, Attestation::Module(Arc::new(module))), trust)
 }

@@ -5,7 +5,7 @@
 use super::measured::config;
 use crate::client::{block_on, over_socket};
 use mortise_client::attestation::ProofError;
-use mortise_client::{ClientError, Trust};
+use mortise_client::{ClientError, KeyOrigin, Trust};
 use mortise_enclave::platform;
 use mortise_engine::attest::{Attestation, InsecureMode};
 use mortise_engine::ports::{AttestRequest, ModuleDescription, Nsm, NsmError, PcrState, Vault};
@@ -68,7 +68,8 @@ fn asked(attestation: Attestation, root: RootFingerprint) -> (AttestationError, 
     let system = System::with(Options { platform, ..Options::default() });
     let client = over_socket(&system.engine_socket());
     let pcrs = PcrPolicy::any_image();
-    let trust = Trust { roots: vec![root], pcrs, limit: AgeLimit::DEFAULT };
+    let trust =
+        Trust { roots: vec![root], pcrs, limit: AgeLimit::DEFAULT, origin: KeyOrigin::DrawnInside };
     let error = match block_on(client.prove(&trust)) {
         Err(ClientError::Proof(ProofError::Document(error))) => error,
         other => panic!("{other:?}"),

@@ -224,7 +224,9 @@ fn trust(args: &AuditArgs, anchors: &Anchors) -> Result<Option<BootTrust>, Failu
     let images = match (args.image.any_image, sets.contains_key(&0)) {
         (true, _) => Images::Any,
         (false, true) => Images::Approved(sets),
-        (false, false) if roots.is_empty() && sets.is_empty() => return Ok(None),
+        (false, false) if roots.is_empty() && sets.is_empty() && !args.image.drawn_inside => {
+            return Ok(None);
+        }
         (false, false) => {
             return Err(Failure::usage(
                 "no image is named\n  next: pass every image that may have run on the log with \
@@ -235,7 +237,8 @@ fn trust(args: &AuditArgs, anchors: &Anchors) -> Result<Option<BootTrust>, Failu
     if roots.is_empty() {
         roots.push(AWS_NITRO_ROOT_G1);
     }
-    Ok(Some(BootTrust { roots, images }))
+    let is_genesis_required = args.image.drawn_inside;
+    Ok(Some(BootTrust { roots, images, is_genesis_required }))
 }
 
 fn read_keys(path: &Path) -> Result<AuditKeys, Failure> {

@@ -1,9 +1,10 @@
 //! The report for people and for programs.
 
 use super::Run;
+use crate::time::rfc3339;
 use mortise_audit::{
     BootAttestation, CheckpointReport, CheckpointVerdict, EngineIdBasis, EpochReport, Finding,
-    Level, Recovery, Report,
+    GenesisAttestation, Level, Recovery, Report,
 };
 use mortise_format::ids::Bytes32;
 use mortise_format::lock::Durability;
@@ -43,6 +44,7 @@ pub(super) fn json(run: &Run) -> Value {
         "statementsChecked": report.statements,
         "signedTo": report.signed_to,
         "unsignedTail": unsigned(report),
+        "genesis": genesis_json(&report.genesis),
         "epochs": report.epochs.iter().map(epoch_json).collect::<Vec<_>>(),
         "gaps": report.gaps.iter().map(|gap| json!({
             "afterEpoch": gap.after_epoch, "fromMs": gap.from_ms, "toMs": gap.to_ms,
@@ -182,6 +184,36 @@ fn epoch_json(epoch: &EpochReport) -> Value {
     value
 }
 
+fn genesis_json(genesis: &GenesisAttestation) -> Value {
+    let mut value = json!({"attestation": genesis_text(genesis)});
+    if let GenesisAttestation::Verified { module_id, timestamp_ms, pcr0, .. } = genesis {
+        value["moduleId"] = json!(module_id);
+        value["documentMs"] = json!(timestamp_ms);
+        value["pcr0"] = json!(pcr0.map(|pcr| pcr.to_string()));
+    }
+    value
+}
+
+/// Where the keys were drawn.
+fn genesis_text(genesis: &GenesisAttestation) -> &'static str {
+    match genesis {
+        GenesisAttestation::Missing => "no genesis document",
+        GenesisAttestation::NotChecked => "not checked",
+        GenesisAttestation::Verified { any_image: true, .. } => "drawn inside, any image",
+        GenesisAttestation::Verified { .. } => "drawn inside, approved image",
+        _ => "refused",
+    }
+}
+
+/// When, by which module and image.
+fn genesis_line(genesis: &GenesisAttestation) -> String {
+    let text = genesis_text(genesis);
+    let GenesisAttestation::Verified { module_id, timestamp_ms, .. } = genesis else {
+        return text.to_owned();
+    };
+    format!("{text}, at {}, by {module_id}", rfc3339(*timestamp_ms))
+}
+
 fn attestation(epoch: &EpochReport) -> &'static str {
     match &epoch.attestation {
         BootAttestation::Unattested => "unattested",
@@ -214,6 +246,17 @@ fn not_checked(run: &Run) -> Vec<String> {
         open.push(
             "attestation documents: pass a root and images with --root and --pcr0".to_owned(),
         );
+    }
+    match &report.genesis {
+        GenesisAttestation::Missing => open.push(
+            "that the keys were drawn inside an enclave: the log has no genesis document".into(),
+        ),
+        GenesisAttestation::NotChecked => open.push(
+            "that the keys were drawn inside an enclave: pass a root and images with --root and \
+             --pcr0"
+                .into(),
+        ),
+        _ => {}
     }
     for epoch in report.unattested() {
         open.push(format!("epoch {epoch} is unattested: any software may have held its keys"));
@@ -276,6 +319,7 @@ pub(super) fn text(run: &Run) -> String {
         line("replaces", recovery.predecessor.to_string());
         line("", recovery_text(recovery));
     }
+    line("keys", genesis_line(&report.genesis));
     line("frames", format!("{} in {} epochs", report.frames, report.epochs.len()));
     line("events", report.events.to_string());
     line("commands", format!("{} decided again", report.commands));

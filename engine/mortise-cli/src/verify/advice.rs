@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use mortise_client::ProofError;
-use mortise_verify::attestation::{AttestationError, Field};
+use mortise_verify::attestation::{AttestationError, Field, GenesisDocumentError};
 use serde_json::json;
 
 /// A refused document: exit 1, with the name of the check.
@@ -18,11 +18,35 @@ pub(super) fn document(error: &AttestationError) -> Failure {
 pub(super) fn proof(error: &ProofError) -> Failure {
     match error {
         ProofError::Document(error) => document(error),
+        ProofError::Genesis(error) => genesis(error),
         other => {
             let name = name(&format!("{other:?}"));
             failure(&name, &other.to_string(), next_of_answer(other).to_owned())
         }
     }
+}
+
+/// A genesis document that is missing or refused: the claim `genesis` is not proven.
+fn genesis(error: &GenesisDocumentError) -> Failure {
+    let next = match error {
+        GenesisDocumentError::Missing => {
+            "the keys may have been made outside by an administrator of the key, who then reads \
+             every frame and signs as this engine: ask the operator for an engine that was \
+             created with a genesis document, or do without this claim"
+        }
+        GenesisDocumentError::Document(AttestationError::PcrNotApproved { .. }) => {
+            "another image than those that you named drew the keys: name it too if you approve it \
+             (--pcr0)"
+        }
+        _ => {
+            "do not trust the keys: the document in the answer is not the one that was made when \
+             they were drawn"
+        }
+    };
+    let (name, evidence) =
+        (error.name(), json!({"claim": "genesis", "name": error.name(), "next": next}));
+    Failure::check(format!("{name}: NOT PROVEN{{genesis}}: {error}\n  next: {next}"))
+        .with_evidence(evidence)
 }
 
 fn failure(name: &str, what: &str, next: String) -> Failure {

@@ -4,7 +4,7 @@ use super::source::hex;
 use crate::failure::Failure;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use mortise_client::Trust;
+use mortise_client::{KeyOrigin, Trust};
 use mortise_format::pcr::Pcr;
 use mortise_verify::attestation::{
     AWS_NITRO_ROOT_G1, Document, PcrPolicy, PolicyError, RootFingerprint,
@@ -46,6 +46,20 @@ pub(crate) struct ImageArgs {
     /// Accept any image that is not in debug mode. For inspection only.
     #[arg(long, conflicts_with_all = ["pcr0", "pcr1", "pcr2", "pcr8"])]
     pub any_image: bool,
+
+    /// Fail unless a genesis document proves that an approved image drew the keys.
+    #[arg(long)]
+    pub drawn_inside: bool,
+}
+
+impl ImageArgs {
+    /// What is asked about where the keys were drawn.
+    pub fn origin(&self) -> KeyOrigin {
+        match self.drawn_inside {
+            true => KeyOrigin::DrawnInside,
+            false => KeyOrigin::Anywhere,
+        }
+    }
 }
 
 /// One register of a flag.
@@ -126,14 +140,14 @@ impl Images {
         }
     }
 
-    /// The policy. PCR1 and PCR2, if not named, are taken from the document: PCR0 covers all their
-    /// bytes. A register that the document lacks stays unnamed, and the policy is refused.
-    fn policy(&self, shown: &Document) -> Result<PcrPolicy, PolicyError> {
+    /// The policy. PCR1 and PCR2, if not named, are taken from the documents: PCR0 covers all their
+    /// bytes. A register that the documents lack stays unnamed, and the policy is refused.
+    fn policy(&self, shown: &[&Document]) -> Result<PcrPolicy, PolicyError> {
         let Self::Named(sets) = self else { return Ok(PcrPolicy::any_image()) };
         let mut sets = sets.clone();
         for index in self.unnamed() {
-            if let Some(pcr) = shown.pcr(index) {
-                sets.insert(index, BTreeSet::from([*pcr]));
+            for pcr in shown.iter().filter_map(|document| document.pcr(index)) {
+                sets.entry(index).or_default().insert(*pcr);
             }
         }
         PcrPolicy::new(sets)
@@ -149,19 +163,23 @@ pub(crate) struct TrustAnchors {
     pub images: Images,
     /// How old the lease in a document may be.
     pub limit: AgeLimit,
+    /// Whether the keys must have been drawn inside.
+    pub origin: KeyOrigin,
 }
 
 impl TrustAnchors {
     /// For reading the registers: under these roots, any image.
     pub fn any_image(&self) -> Trust {
         let pcrs = PcrPolicy::any_image();
-        Trust { roots: self.roots.clone(), pcrs, limit: self.limit }
+        Trust { roots: self.roots.clone(), pcrs, limit: self.limit, origin: self.origin }
     }
 
-    /// For the check, after the registers of the document are read.
-    pub fn trust(&self, shown: &Document) -> Result<Trust, Failure> {
-        let pcrs = self.images.policy(shown).map_err(Failure::usage)?;
-        Ok(Trust { roots: self.roots.clone(), pcrs, limit: self.limit })
+    /// For the check, after the registers of the documents are read: of the engine's document and,
+    /// if it has one, of its genesis document, whose image may be another.
+    pub fn trust(&self, shown: &Document, genesis: Option<&Document>) -> Result<Trust, Failure> {
+        let shown: Vec<&Document> = std::iter::once(shown).chain(genesis).collect();
+        let pcrs = self.images.policy(&shown).map_err(Failure::usage)?;
+        Ok(Trust { pcrs, ..self.any_image() })
     }
 }
 

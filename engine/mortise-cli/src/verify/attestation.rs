@@ -45,6 +45,7 @@ Examples:
   mortise verify attestation --root .mortise/dev/nitro-root.pem --pcr0 $PCR0
   mortise verify attestation --pcr0 $OLD --pcr0 $NEW --pcr1 ... --pcr2 ...    an upgrade, under AWS
   mortise verify attestation boot.cose --at-its-own-time --any-image          inspection only
+  mortise verify attestation --pcr0 $PCR0 --drawn-inside     fails without a genesis document
   mortise --json verify attestation answer.json --nonce $NONCE --pcr0 $PCR0
 
 Exit codes: 0 proven, 1 refused (the name of the check that failed comes first), 2 wrong usage,
@@ -180,7 +181,7 @@ impl AttestationArgs {
         let pcr8 = with(&self.image.pcr8, &file.pcr8)?;
         let named = [(0, &*pcr0), (1, &*pcr1), (2, &*pcr2), (8, &*pcr8)];
         let images = Images::of_flags(self.image.any_image, named)?;
-        Ok(TrustAnchors { roots, images, limit: file.limit() })
+        Ok(TrustAnchors { roots, images, limit: file.limit(), origin: self.image.origin() })
     }
 
     fn is_archived(&self) -> bool {
@@ -189,6 +190,10 @@ impl AttestationArgs {
 
     fn verify_file(&self, source: Source, anchors: &AllAnchors) -> Result<Report, Failure> {
         match (source, self.is_archived()) {
+            (Source::Document(_), _) if self.image.drawn_inside => Err(Failure::usage(
+                "--drawn-inside: a document alone names no engine\n  next: pass the whole answer \
+                 of the engine, or connect to it",
+            )),
             (Source::Document(bytes), true) => self.archived(&bytes, anchors),
             (Source::Document(bytes), false) => self.live(&bytes, anchors),
             (Source::Boot(answer), true) => {
@@ -253,7 +258,7 @@ fn report_of_document(
 ) -> Result<Report, Failure> {
     let trust = &anchors.trust;
     let shown = look(&trust.any_image()).map_err(|error| advice::document(&error))?;
-    let verified = look(&trust.trust(&shown)?).map_err(|error| advice::document(&error))?;
+    let verified = look(&trust.trust(&shown, None)?).map_err(|error| advice::document(&error))?;
     anchors.passed(mode).document(&verified)
 }
 
@@ -266,13 +271,13 @@ fn prove_live(
     let look =
         |trust: &Trust| verify(answer, nonce, now_ms, trust).map_err(|error| advice::proof(&error));
     let shown = look(&anchors.any_image())?;
-    look(&anchors.trust(shown.document())?)
+    look(&anchors.trust(shown.document(), shown.genesis())?)
 }
 
 fn prove_boot(answer: &BootAttestation, anchors: &TrustAnchors) -> Result<Proven, Failure> {
     let look = |trust: &Trust| verify_boot(answer, trust).map_err(|error| advice::proof(&error));
     let shown = look(&anchors.any_image())?;
-    look(&anchors.trust(shown.document())?)
+    look(&anchors.trust(shown.document(), shown.genesis())?)
 }
 
 async fn verify_engine(

@@ -50,6 +50,9 @@ pub(super) struct Report {
     engine: Option<Engine>,
     #[serde(skip_serializing_if = "Option::is_none")]
     statement: Option<StatementView>,
+    /// Only beside an engine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    genesis: Option<Genesis>,
     #[serde(skip)]
     verdict: Verdict,
 }
@@ -67,6 +70,33 @@ struct Engine {
     signing_key: String,
     checkpoint_key: Option<String>,
     channel_key: Option<String>,
+}
+
+/// The document that was made when the keys were drawn.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Genesis {
+    module_id: String,
+    timestamp_ms: u64,
+    /// By the document.
+    time: String,
+    pcr0: Option<String>,
+}
+
+impl Genesis {
+    fn of(document: &Document) -> Self {
+        Self {
+            module_id: document.module_id().to_owned(),
+            timestamp_ms: document.timestamp_ms(),
+            time: rfc3339(document.timestamp_ms()),
+            pcr0: document.pcr(0).map(ToString::to_string),
+        }
+    }
+
+    fn lines(&self, out: &mut Vec<(&'static str, String)>) {
+        out.push(("drawn", format!("{} ({} ms)", self.time, self.timestamp_ms)));
+        out.push(("drawn by PCR0", self.pcr0.clone().unwrap_or_else(|| "none".to_owned())));
+    }
 }
 
 impl Engine {
@@ -146,7 +176,8 @@ impl Passed<'_> {
         self.leave_open(hold, &mut verdict);
         let engine = Some(Engine::of(proven));
         let statement = proven.statement().map(StatementView::from);
-        Ok(Report { engine, statement, ..self.report(proven.document(), verdict) })
+        let genesis = proven.genesis().map(Genesis::of);
+        Ok(Report { engine, statement, genesis, ..self.report(proven.document(), verdict) })
     }
 
     /// Holds the bound keys against the engine and the policy of the anchors file.
@@ -279,6 +310,7 @@ impl Passed<'_> {
             public_key: bytes(document.public_key()),
             engine: None,
             statement: None,
+            genesis: None,
             verdict,
         }
     }
@@ -295,6 +327,9 @@ impl Report {
         let mut lines = Vec::new();
         if let Some(engine) = &self.engine {
             engine.lines(&mut lines);
+        }
+        if let Some(genesis) = &self.genesis {
+            genesis.lines(&mut lines);
         }
         if let Some(statement) = &self.statement {
             let RootStatement { seq, state_root, history_size, .. } =

@@ -22,8 +22,8 @@ pub(super) enum Source {
     Boot(Box<BootAttestation>),
 }
 
-/// Maximum size of a file: an answer with its document in hex, or the same in an envelope.
-const FILE_BYTES_MAX: usize = 4 * ATTESTATION_BYTES_MAX;
+/// Maximum size of a file: an answer with its documents in hex, or the same in an envelope.
+const FILE_BYTES_MAX: usize = 6 * ATTESTATION_BYTES_MAX;
 /// First byte of a COSE_Sign1 without a tag, and with tag 18; neither starts a text.
 const COSE_STARTS: [u8; 2] = [0x84, 0xd2];
 

@@ -97,6 +97,10 @@ pub enum FollowError {
     /// A boot frame's attestation document is over its limit, or not the one that its record names.
     #[error("the boot frame's attestation document is not the one that its record names")]
     BootDocument,
+    /// A frame other than the first one has a genesis document, or the first one has another than
+    /// was made when the keys were drawn, or one over its limit.
+    #[error("a genesis document outside the first frame, or another than that of the keys")]
+    GenesisDocument,
 }
 
 impl Machine {

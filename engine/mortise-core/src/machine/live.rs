@@ -9,7 +9,6 @@ use crate::keys::EpochKeys;
 use crate::seal::{self, SealError};
 use crate::state::Corruption;
 use alloc::vec::Vec;
-use mortise_format::codec;
 use mortise_format::content_key::event_salt;
 use mortise_format::event::{Event, LogPosition};
 use mortise_format::frame::{FRAME_VERSION, Frame, FrameHeader, FrameKind};
@@ -214,7 +213,7 @@ impl Machine {
             clear_bytes: 0,
             cipher_bytes: 0,
         };
-        let sealed = seal::seal(keys, header, codec::encode(clear), frame.body.bytes())?;
+        let sealed = seal::seal(keys, header, clear.encode(frame.rules), frame.body.bytes())?;
         let statement = self.advance(&sealed, clear);
         Ok((sealed, statement, frame.body))
     }

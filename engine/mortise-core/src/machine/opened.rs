@@ -40,14 +40,18 @@ pub struct OpenedFrame {
 /// Reads the clear body of a frame. Needs no key.
 ///
 /// # Errors
-/// `Codec`, `BootRecord`, `BootDocument`, in this order.
+/// `Codec`, `BootRecord`, `BootDocument`, `GenesisDocument`, in this order.
 pub fn read_clear(frame: &Frame) -> Result<ClearBody, FollowError> {
-    let clear: ClearBody = codec::decode(frame.clear())?;
+    let clear = ClearBody::of(frame)?;
     if clear.boot.is_some() != (frame.header().kind() == Some(FrameKind::Boot)) {
         return Err(FollowError::BootRecord);
     }
     if clear.boot.as_ref().is_some_and(|boot| !boot.is_consistent()) {
         return Err(FollowError::BootDocument);
+    }
+    let seq = frame.header().seq;
+    if clear.boot.as_ref().is_some_and(|boot| !boot.may_carry_genesis_document(seq)) {
+        return Err(FollowError::GenesisDocument);
     }
     Ok(clear)
 }

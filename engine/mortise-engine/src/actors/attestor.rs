@@ -5,7 +5,7 @@ use crate::ports::{AttestRequest, Nsm};
 use crate::priority::give_way;
 use actix::{Actor, Addr, Handler, Message, SyncArbiter, SyncContext};
 use mortise_format::binding::KeyBinding;
-use mortise_format::ids::Measurement;
+use mortise_format::ids::{EngineId, Measurement};
 use std::fmt;
 use std::sync::Arc;
 
@@ -57,6 +57,19 @@ impl Handler<Bind> for Attestor {
 
     fn handle(&mut self, message: Bind, _: &mut SyncContext<Self>) -> Self::Result {
         attest::bind(self.nsm.as_ref(), &message.0)
+    }
+}
+
+/// Makes the genesis document of the engine whose keys were just drawn.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Vec<u8>, AttestError>")]
+pub struct AttestGenesis(pub EngineId);
+
+impl Handler<AttestGenesis> for Attestor {
+    type Result = Result<Vec<u8>, AttestError>;
+
+    fn handle(&mut self, message: AttestGenesis, _: &mut SyncContext<Self>) -> Self::Result {
+        attest::genesis_document(self.nsm.as_ref(), &message.0)
     }
 }
 

@@ -16,7 +16,7 @@ mod crypto;
 mod ledger;
 mod sealer;
 
-pub use attestor::{Attest, Attestor, Bind, OwnImage};
+pub use attestor::{Attest, AttestGenesis, Attestor, Bind, OwnImage};
 pub use crypto::{Admit, Crypto, OpenMessage, Recover};
 pub use ledger::{Ledger, LedgerParts, Stop, Submit, Submitted};
 pub use sealer::Sealer;

@@ -52,7 +52,14 @@ fn boot_answer(handle: &EngineHandle, serving: &Serving, document: Vec<u8>) -> B
         aws_attestation_document: HexBytes(document),
         mode: handle.mode().into(),
         binding: proof.attestor.is_some().then(|| view(&proof.binding)),
+        genesis_document: genesis_document(serving),
     }
+}
+
+/// The document that was made when the keys were drawn, if one was.
+fn genesis_document(serving: &Serving) -> Option<HexBytes> {
+    let document = &serving.identity.genesis_document;
+    (!document.is_empty()).then(|| HexBytes(document.clone()))
 }
 
 /// The first 32 bytes of PCR0; zero in an unattested engine.
@@ -80,6 +87,7 @@ pub(super) async fn live(handle: &EngineHandle, params: GetAttestation) -> Answe
         statement: StatementView::from(&signed.statement),
         statement_signature: signed.signature,
         lease,
+        genesis_document: genesis_document(serving(handle)?),
     });
     Ok(answer.read_at(signed))
 }

@@ -48,9 +48,10 @@ fn result_bytes_max(call: &Call) -> usize {
         | Call::GetBalance(_)
         | Call::Subscribe(_) => STATEMENT_BYTES,
         Call::GetEngineInfo(_) => 2 * STATEMENT_BYTES + (CHAINS_MAX + APPROVED_IMAGES_MAX) * 128,
-        Call::GetBootAttestation(_) => 2 * ATTESTATION_BYTES_MAX + 2 * STATEMENT_BYTES,
+        // In hex: the document, and the one that was made when the keys were drawn.
+        Call::GetBootAttestation(_) => 4 * ATTESTATION_BYTES_MAX + 2 * STATEMENT_BYTES,
         Call::GetAttestation(_) => {
-            2 * ATTESTATION_BYTES_MAX + 2 * STATEMENT_BYTES + COSIGNED_BYTES + PROOF_BYTES
+            4 * ATTESTATION_BYTES_MAX + 2 * STATEMENT_BYTES + COSIGNED_BYTES + PROOF_BYTES
         }
         // the policy is a part of the charter, and its fields have names of this length at most
         Call::GetPolicy(_) => 4 * CHARTER_BYTES_MAX,

@@ -97,6 +97,9 @@ pub struct BootAttestation {
     /// What the document binds; absent while unattested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub binding: Option<BindingView>,
+    /// The document that was made when the keys were drawn; absent if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub genesis_document: Option<HexBytes>,
 }
 
 /// What a boot states in its attestation documents, field by field (`specs/attestation.md`).
@@ -151,6 +154,9 @@ pub struct Attestation {
     /// Its lease, which is in the document; absent without witnesses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<AttestedLease>,
+    /// The document that was made when the keys were drawn; absent if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub genesis_document: Option<HexBytes>,
 }
 
 /// `getEngineInfo`.

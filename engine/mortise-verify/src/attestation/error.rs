@@ -448,7 +448,7 @@ impl Hex {
 }
 
 /// The text of an optional field.
-fn or_absent(value: &Option<Hex>) -> String {
+pub(super) fn or_absent(value: &Option<Hex>) -> String {
     value.as_ref().map_or_else(|| String::from("absent"), |hex| to_hex(&hex.0))
 }
 

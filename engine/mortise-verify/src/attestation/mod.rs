@@ -1,7 +1,8 @@
 //! Attestation documents of AWS Nitro Enclaves, checked step by step (`specs/attestation.md`).
 //!
 //! What it is for: turn untrusted bytes into a [`VerifiedAttestation`] (fresh, for a caller that
-//! sent a nonce) or an [`ArchivedAttestation`] (any time later, from a log).
+//! sent a nonce) or an [`ArchivedAttestation`] (any time later, from a log). The genesis document
+//! of an engine has a check of its own ([`verify_genesis`]).
 //!
 //! What it does not do: decide that an image is good (the caller's [`PcrPolicy`] does), look up
 //! revocations (AWS publishes none for verifiers), remember nonces.
@@ -38,6 +39,7 @@ mod chain;
 mod document;
 mod envelope;
 mod error;
+mod genesis;
 mod policy;
 mod root;
 mod verify;
@@ -45,6 +47,7 @@ mod verify;
 pub use cbor::{CborError, CborType};
 pub use document::{Document, Unverified, admitted_insecure_mode, read_unverified};
 pub use error::{AttestationError, CertificateFault, Field, Hex, Link};
+pub use genesis::{GenesisDocumentError, verify_genesis};
 pub use mortise_format::binding::{BoundKeys, KeyBinding, LeaseDigest};
 pub use mortise_format::pcr::{PCR_BYTES, Pcr};
 pub use policy::{ImageRule, PcrPolicy, PolicyError};

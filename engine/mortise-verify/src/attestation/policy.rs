@@ -103,6 +103,13 @@ impl PcrPolicy {
         self.sets.get(&index)
     }
 
+    /// The same policy without a condition on this register.
+    pub(super) fn without(&self, index: u8) -> Self {
+        let mut policy = self.clone();
+        policy.sets.remove(&index);
+        policy
+    }
+
     /// Checks registers against the policy, in order of their index.
     ///
     /// # Errors

@@ -155,12 +155,12 @@ accessors!(ArchivedAttestation);
 /// enclave that is not in debug mode, and whose registers the policy approves, requested this
 /// document after the caller drew the nonce and within `ATTESTATION_SKEW_MS_MAX` of `now_ms`; the
 /// document contains what `claims` names. With [`Claims::bound_to`]: the code of that image holds
-/// these keys, if the image binds only keys that it made or unsealed itself.
+/// these keys, if the image binds only keys that it made or unsealed itself. Whether it made them
+/// is what [`verify_genesis`](super::verify_genesis) shows.
 ///
 /// **What it does not prove**: that the image is good or was built from some source; that the
 /// enclave still runs; that the peer of this connection *is* the enclave - only bytes signed by, or
 /// encrypted to, a bound key are; that no second enclave holds the same keys; anything at all about
-/// the image under [`PcrPolicy::any_image`]. Revocation is not checked.
 /// the image under [`PcrPolicy::any_image`]. Revocation is not looked up.
 ///
 /// # Errors

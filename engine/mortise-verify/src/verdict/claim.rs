@@ -56,6 +56,7 @@ claims! {
     AtItsTime "atItsTime" "The document was valid at the time that it states.",
     Image "image" "The enclave ran an image that was named.",
     Keys "keys" "The enclave held these keys and continued this history.",
+    Genesis "genesis" "An enclave of a named image drew the keys that the engine ID covers.",
     Engine "engine" "The keys belong to the engine that was named.",
     NewestHeld "newestHeld" "The statement was the newest one that the enclave had released.",
     Chain "chain" "The log is one unbroken chain from its first frame.",

@@ -22,8 +22,9 @@ impl Driver {
     /// What the engine's boot refuses.
     pub fn boot(&mut self) -> Result<(), BootError> {
         assert!(self.engine.is_none(), "one engine at a time");
-        let identity =
-            now(boot::identity(&self.disk, &*self.vault, &self.entropy, Some(&self.genesis)))?;
+        let attest = async |id| self.code.genesis_document(&id);
+        let (genesis, vault) = (Some(&self.genesis), &*self.vault);
+        let identity = now(boot::identity(&self.disk, vault, &self.entropy, genesis, attest))?;
         let vault: Arc<dyn mortise_engine::ports::Vault> = self.vault.clone();
         let ring = KeyRing::new(vault, &identity);
         self.set_clocks();

@@ -13,7 +13,7 @@ use mortise_format::frame::Frame;
 impl Driver {
     /// A frame carries statements of earlier frames only, and these are durable.
     pub(super) fn check_carried(&self, frame: &Frame) {
-        let clear: ClearBody = codec::decode(frame.clear()).expect("a clear body decodes");
+        let clear = ClearBody::of(frame).expect("a clear body decodes");
         for carried in &clear.statements {
             let statement = &carried.statement;
             assert!(statement.seq < frame.header().seq, "a statement travels with its frame");

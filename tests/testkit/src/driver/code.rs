@@ -1,9 +1,10 @@
 //! The code that boots in a [`Driver`](super::Driver): its version, its enclave, what it checks.
 
 use crate::scenario::VERSION;
-use mortise_engine::attest;
+use mortise_engine::attest::{self, AttestError};
 use mortise_engine::boot::{BootError, NewEpoch, Replayed};
 use mortise_engine::ports::Nsm;
+use mortise_format::ids::EngineId;
 use mortise_format::images::Version;
 use mortise_format::rules::RuleSet;
 use std::fmt;
@@ -46,6 +47,14 @@ impl Code {
         let version = Version::parse(self.version).expect("tests name versions");
         replayed.check_image(version, image.as_ref())?;
         replayed.next_rules(self.rules)
+    }
+
+    /// The document of the keys that this boot draws; empty while unattested.
+    pub(super) fn genesis_document(&self, engine_id: &EngineId) -> Result<Vec<u8>, AttestError> {
+        match &self.module {
+            None => Ok(Vec::new()),
+            Some(module) => attest::genesis_document(module.as_ref(), engine_id),
+        }
     }
 
     /// The document of the boot; empty while unattested.
