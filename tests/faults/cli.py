@@ -14,7 +14,7 @@ FOLDER = pathlib.Path(sys.argv[1]).parent if len(sys.argv) > 1 else pathlib.Path
 MINE = ("MORTISE_ANCHORS", "MORTISE_KEY", "MORTISE_URL")
 
 
-class Ran:
+class CommandOutput:
     """How a command ended."""
 
     def __init__(self, done):
@@ -67,7 +67,7 @@ def command(name, *args):
         check=False,
         text=True,
     )
-    return Ran(done)
+    return CommandOutput(done)
 
 
 def mortise(*args):

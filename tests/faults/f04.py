@@ -1,6 +1,6 @@
 """F4: a key policy that also admits another image.
 
-"Nobody but the attested images", although its second PCR0 is none of the given measurements.
+"No one but the attested images", although its second PCR0 is none of the given measurements.
 """
 
 import copy

@@ -1,6 +1,6 @@
 """F17: an audit of nothing, of a log that ends early, and a look at a folder without a log.
 
-"Nothing is wrong", beside a statement and a checkpoint that it must have; and a store was founded
+"Nothing is wrong", beside a statement and a checkpoint that it must have; and a store was created
 in the folder.
 """
 

@@ -126,7 +126,6 @@ fn what_keys_do_not_open_is_counted_and_makes_a_partial_verdict() {
     let mut driver = Driver::booted(67);
     super::work(&mut driver, 30);
     driver.restart();
-    super::work(&mut driver, 30);
     driver.settle();
     let (log, all) = (log_of(&driver), keys_of(&driver));
     let none = || AuditKeys::new(*all.engine_id(), all.state_salt().clone());

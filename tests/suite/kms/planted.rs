@@ -122,7 +122,7 @@ fn planted_keys_boot_and_no_verifier_says_that_they_were_drawn_inside() {
     let (exit, output, stderr) = anchors.verify(&system, &[]);
     assert_eq!(exit, 0, "{stderr}");
     for document in ["live", "boot"] {
-        assert!(has(&output[document]["notProven"], OPEN), "{output}");
+        assert!(has(&output[document]["open"], OPEN), "{output}");
         assert!(output[document]["genesis"].is_null());
     }
     let (exit, output, stderr) = anchors.verify(&system, &["--drawn-inside"]);

@@ -142,6 +142,9 @@ fn first_line_names_a_lock_that_is_not_held_and_a_refusal() {
     assert!(first(&["commitment", &commit]).contains(" promised to hold 1000 native:1 for 0x"));
 }
 
+/// The command, its file, what names the entry, what is expected, and the claim that is missing.
+type Expected<'a> = (&'a str, &'a str, &'a [&'a str], &'a [&'a str], Option<&'a str>);
+
 #[test]
 fn expectations_are_claims_that_were_asked_for() {
     let (files, ended) = (Files::new(), Ended::new());
@@ -152,7 +155,7 @@ fn expectations_are_claims_that_were_asked_for() {
     let (commit, refusal) =
         (files.json("commit.json", &answers.commit), files.json("refusal.json", &ended.refusal));
     let (lock, unknown) = (["--lock-id", &*answers.lock_id], ["--lock-id", &*answers.unknown]);
-    let cases: [(&str, &str, &[&str], &[&str], Option<&str>); 14] = [
+    let cases: [Expected; 14] = [
         ("proof", &held, &lock, &["--status", "ACTIVE"], None),
         ("proof", &held, &lock, &["--status", "active", "--present"], None),
         ("proof", &held, &lock, &["--status", "RELEASED"], Some("status")),

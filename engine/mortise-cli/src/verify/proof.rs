@@ -57,7 +57,8 @@ pub(super) struct ProofArgs {
 
     /// The status that you expect of the lock: ACTIVE, PARTIAL, FULFILLED, SETTLED, RELEASED,
     /// CANCELLED or EXPIRED.
-    #[arg(long, value_name = "STATUS", requires = "lock_id", value_parser = status)]
+    #[arg(long, value_name = "STATUS", requires = "lock_id", value_parser = status,
+          conflicts_with_all = ["owner", "asset", "images"])]
     status: Option<Status>,
 
     /// Expect that the state held the entry.
