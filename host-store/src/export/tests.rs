@@ -207,9 +207,9 @@ fn export_of_a_lost_index_or_of_no_log_is_refused_and_makes_nothing() {
     let (at, folder) = (store.folder.path(), tempfile::tempdir().unwrap());
     let file = folder.path().join("a.log");
     let index = at.join(crate::store::INDEX_FOLDER);
-    let losses: [&dyn Fn(); 2] = [&|| std::fs::write(index.join("db"), b"").unwrap(), &|| {
-        std::fs::remove_dir_all(&index).unwrap()
-    }];
+    let cut = || std::fs::write(index.join("db"), b"").unwrap();
+    let gone = || std::fs::remove_dir_all(&index).unwrap();
+    let losses: [&dyn Fn(); 2] = [&cut, &gone];
     for lose in losses {
         lose();
         let before = files_of(at);
@@ -235,9 +235,9 @@ fn import_under_the_genesis_or_the_keys_of_another_engine_is_refused() {
         let part = |name: &str, bytes: Vec<u8>| (name.to_owned(), bytes);
         Parts::from([part(GENESIS_BLOB, codec::encode(genesis)), part(KEYS_BLOB, sealed.clone())])
     };
-    let made = super::parts::engines_of(&parts_of(&genesis));
+    let made = parts::engines_of(&parts_of(&genesis));
     assert_eq!(made, [mortise_format::genesis::engine_id(&public.0, &public.1, &genesis.hash())]);
-    assert_ne!(super::parts::engines_of(&parts_of(&other)), made);
+    assert_ne!(parts::engines_of(&parts_of(&other)), made);
     let folder = tempfile::tempdir().unwrap();
     let (file, new) = (folder.path().join("a.log"), folder.path().join("new"));
     std::fs::write(&file, written(&chain(3, 100), &parts_of(&genesis))).unwrap();

@@ -155,7 +155,7 @@ fn expectations_are_claims_that_were_asked_for() {
     let (commit, refusal) =
         (files.json("commit.json", &answers.commit), files.json("refusal.json", &ended.refusal));
     let (lock, unknown) = (["--lock-id", &*answers.lock_id], ["--lock-id", &*answers.unknown]);
-    let cases: [Expected; 14] = [
+    let cases: [Expected<'_>; 14] = [
         ("proof", &held, &lock, &["--status", "ACTIVE"], None),
         ("proof", &held, &lock, &["--status", "active", "--present"], None),
         ("proof", &held, &lock, &["--status", "RELEASED"], Some("status")),
