@@ -32,7 +32,7 @@ pub mod mode;
 pub mod phase;
 pub mod pipeline;
 pub mod ports;
-mod priority;
+pub mod priority;
 pub mod query;
 pub mod reader;
 pub mod reading;

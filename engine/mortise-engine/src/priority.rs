@@ -8,13 +8,24 @@
 //! have the processors for themselves.
 
 use rustix::process::setpriority_process;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 /// Puts the calling thread behind the others (setpriority(2): on Linux, of the thread alone).
-pub(crate) fn give_way() {
+pub fn give_way() {
     if let Err(error) = setpriority_process(None, BEHIND) {
         // Slower for others under load, and right all the same.
         tracing::warn!(%error, "the priority of a thread was not lowered");
     }
+}
+
+/// Runs work on a blocking thread, behind the others: RSA keys and documents for the key service,
+/// texts of callers.
+pub fn spawn_behind<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    spawn_blocking(move || {
+        // The thread keeps it. Nothing that a promise waits for runs in this pool.
+        give_way();
+        work()
+    })
 }
 
 /// A ninth of the time of a thread of normal priority, when both want the processor.

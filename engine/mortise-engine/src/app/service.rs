@@ -6,6 +6,7 @@ use crate::api::ShareKey;
 use crate::ports::{
     AppKeys, Clock, ClockError, EncryptionContext, Entropy, SecretBytes, VaultError,
 };
+use crate::priority::spawn_behind;
 use crate::throttle::Throttle;
 use mortise_format::ids::{Address, to_hex};
 use mortise_format::limits::APP_IN_FLIGHT_MAX;
@@ -208,5 +209,5 @@ fn secret(bytes: &SecretBytes, operation: &'static str) -> Result<Secret, AppErr
 async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, AppError> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| AppError::Stopped)
+    spawn_behind(work).await.map_err(|_| AppError::Stopped)
 }

@@ -23,6 +23,7 @@ use hyper::Request;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
 use mortise_config::{KeyArn, KeyServiceError, KmsConfig, Timeouts};
 use mortise_engine::ports::{Clock, EncryptionContext, Entropy, Nsm, SecretBytes, ServiceTime};
+use mortise_engine::priority::spawn_behind;
 use mortise_rpc::credentials::Credentials;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -276,7 +277,7 @@ fn secret_header(text: &str) -> HeaderValue {
 }
 
 async fn open(key: RecipientKey, envelope: Vec<u8>) -> Result<SecretBytes, KmsError> {
-    let opened = tokio::task::spawn_blocking(move || key.open(&envelope)).await;
+    let opened = spawn_behind(move || key.open(&envelope)).await;
     let ended = |_| KmsError::Attestation("the thread that opens the answer ended");
     Ok(opened.map_err(ended)??)
 }

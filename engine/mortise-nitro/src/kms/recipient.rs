@@ -13,6 +13,7 @@ use super::error::{Bound, KmsError};
 use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
 use aws_lc_rs::rsa::{KeySize, OaepPrivateDecryptingKey, PrivateDecryptingKey};
 use mortise_engine::ports::{AttestRequest, Nsm, SecretBytes};
+use mortise_engine::priority::spawn_behind;
 use mortise_format::limits::{ATTESTATION_BYTES_MAX, KMS_KEYS_AHEAD};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Semaphore;
@@ -134,7 +135,7 @@ impl Recipients {
         let permit = self.module.acquire().await;
         let _permit = permit.map_err(|_| KmsError::Attestation(ENDED))?;
         let nsm = Arc::clone(&self.nsm);
-        let made = tokio::task::spawn_blocking(move || Recipient::bind(key, nsm.as_ref())).await;
+        let made = spawn_behind(move || Recipient::bind(key, nsm.as_ref())).await;
         made.map_err(|_| KmsError::Attestation(ENDED))?
     }
 
@@ -151,7 +152,7 @@ impl Recipients {
                 match ready {
                     Some(key) => key,
                     None => {
-                        let made = tokio::task::spawn_blocking(move || {
+                        let made = spawn_behind(move || {
                             let key = RecipientKey::generate();
                             drop(permit);
                             key
@@ -169,7 +170,7 @@ impl Recipients {
     fn make_ahead(&self) {
         let Ok(permit) = Arc::clone(&self.generating).try_acquire_owned() else { return };
         let ahead = Arc::clone(&self.ahead);
-        tokio::task::spawn_blocking(move || {
+        spawn_behind(move || {
             while lock(&ahead).len() < KMS_KEYS_AHEAD {
                 let Ok(key) = RecipientKey::generate() else { break };
                 lock(&ahead).push(key);
