@@ -55,10 +55,9 @@ impl Proven {
         let what = "it holds the keys shown here, for this engine, and continues this history";
         verdict.establish(Claim::Keys, what, basis("the digest of the keys in it"));
         match self.genesis() {
-            Some(document) => {
+            Some(_) => {
                 let image = if is_named { "of an image that you named" } else { "of some image" };
-                let at = document.timestamp_ms() / 1000;
-                let what = format!("an enclave {image} drew the keys of this engine, at {at}");
+                let what = format!("an enclave {image} drew the keys that the engine ID covers");
                 verdict.establish(Claim::Genesis, what, basis("the genesis document"));
                 verdict.leaves_open(
                     "that the keys stayed inside: an administrator of the key at the key service \
