@@ -2,6 +2,7 @@
 
 use crate::connection::ConnectionArgs;
 use crate::failure::Failure;
+use crate::known::Known;
 use crate::output::Output;
 use crate::session::Session;
 use crate::time::seconds_and_utc;
@@ -105,11 +106,21 @@ pub async fn root(args: &RootArgs, output: &Output) -> Result<(), Failure> {
 /// Runs `mortise health`.
 pub async fn health(args: &HealthArgs, output: &Output) -> Result<(), Failure> {
     let session = Session::for_health(&args.connection, output).await?;
-    let output = &session.output;
     let health = session.client.health().await?;
-    if health.phase == "ready" && health.status == "healthy" {
+    let is_ready = health.phase == "ready";
+    if is_ready {
+        // Before anything is shown as the answer of the engine that the caller named.
+        session.client.check_identity().await?;
+        session.check_named().await?;
+    }
+    if is_ready && health.status == "healthy" {
         session.check_newest().await?;
     }
+    let output = match is_ready {
+        true => session.output,
+        // An engine that does not serve yet proves nothing of itself.
+        false => session.output.known(Known::NotAtAll.name()),
+    };
     let mut lines = vec![
         ("status", health.status.clone()),
         ("phase", health.phase.clone()),
@@ -125,11 +136,9 @@ pub async fn health(args: &HealthArgs, output: &Output) -> Result<(), Failure> {
     let at_times = [("fault", &health.fault), ("logKey", &health.log_key)];
     lines.extend(at_times.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))));
     output.thing(&health, &lines);
-    if health.phase != "ready" {
+    if !is_ready {
         return Err(not_ready(&health));
     }
-    session.client.check_identity().await?;
-    session.check_named().await?;
     session.close().await
 }
 

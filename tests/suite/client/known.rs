@@ -49,7 +49,8 @@ fn engine_in_the_place_of_another_is_named_and_refused_by_its_id() {
             let owner = "0x0101010101010101010101010101010101010101";
             args.extend(["--owner", owner, "--asset", "native:1"]);
         }
-        let (code, _, stderr) = run_mortise(&args);
+        let (code, data, stderr) = run_mortise(&args);
+        assert_eq!(data["engineKnown"], Value::Null, "{command} shows nothing as pinned: {data}");
         let names = stderr.contains(&one) && stderr.contains(&two);
         assert!(code == 1 && names, "{command}: {stderr}");
     }
